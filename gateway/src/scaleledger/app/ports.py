@@ -1,0 +1,196 @@
+"""The abstractions that orchestration depends on; `bootstrap` puts the concrete parts in their place.
+
+Time, randomness, disk and network reach the application only through these, so the whole gateway also runs on a virtual
+clock with simulated neighbours.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from scaleledger.domain.delivery import Batch, ItemOutcome
+from scaleledger.domain.weighing import Counts, Draft, LastCapture, Record
+
+
+class Clock(Protocol):
+    """Where time comes from. `monotonic` agrees with the event loop's own time."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start, never going back."""
+        ...
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+
+class Link(Protocol):
+    """One live connection to a device."""
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, in words: a port name, an address."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes for the device. Bounded: a device that takes nothing loses its link."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """Give the link up; the receiver is told by `lost`."""
+        ...
+
+
+class LinkReceiver(Protocol):
+    """Who is told what happens on one link. Called on the event loop only."""
+
+    def received(self, now: float, data: bytes) -> None:
+        """Bytes arrived (`now`: monotonic seconds at which they were read)."""
+        ...
+
+    def lost(self, now: float, reason: str) -> None:
+        """The link is gone; nothing more comes on it."""
+        ...
+
+
+class LinkState(StrEnum):
+    """How a transport stands, in one word."""
+
+    CLOSED = "closed"
+    WAITING = "waiting"
+    OPEN = "open"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TransportStatus:
+    """State, and what a person should know of it ("port is used by another program", "no such port")."""
+
+    state: LinkState
+    detail: str = ""
+
+
+Accept = Callable[[Link], LinkReceiver | None]
+
+
+class Transport(Protocol):
+    """A way to a device, opened by URL. Heals by itself: `run` opens, and opens again after a loss, until cancelled."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def status(self) -> TransportStatus: ...
+
+    async def run(self, accept: Accept) -> None:
+        """Serve until cancelled. `accept` is called with each new link; None refuses it (the link is closed)."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where weighings become durable."""
+
+    async def append(self, draft: Draft) -> Record:
+        """Commit one weighing; returns after the synced commit. A repeated uuid returns the stored record.
+
+        Raises StoreFull or StoreError: then nothing was kept.
+        """
+        ...
+
+    async def last_capture(self, station: str) -> LastCapture | None:
+        """The newest weighing of a station, or None."""
+        ...
+
+
+class Outbox(Protocol):
+    """What is owed to an uplink."""
+
+    async def next_batch(self, uplink: str, limit: int, after: int = 0) -> Batch | None:
+        """The oldest undelivered records with seq > `after`, at most `limit`, quarantined ones left out; None if none."""
+        ...
+
+    async def settle(self, uplink: str, outcomes: Sequence[ItemOutcome]) -> None:
+        """Keep the outcomes. Acks may become durable later than this returns: losing one only sends a record again."""
+        ...
+
+    async def wait_for_append(self, seen: int) -> int:
+        """Wait until the newest seq is greater than `seen`; returns it."""
+        ...
+
+    async def counts(self, uplink: str) -> Counts:
+        """The books, for heartbeat and people."""
+        ...
+
+
+class Uplink(Protocol):
+    """A way to a centre. Knows nothing of the store."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may deliver now (credentials are there)."""
+        ...
+
+    @property
+    def batch_limit(self) -> int:
+        """How many records one `deliver` takes; known after the first contact."""
+        ...
+
+    @property
+    def in_flight_limit(self) -> int:
+        """How many `deliver` calls may run at the same time."""
+        ...
+
+    async def wait_ready(self) -> None:
+        """Return when `ready` is true."""
+        ...
+
+    async def deliver(self, batch: Batch) -> list[ItemOutcome]:
+        """Offer a batch; one outcome per record. Raises LinkError when nothing is known about any of them."""
+        ...
+
+
+class CardStanding(StrEnum):
+    """What the catalogue says of a card."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    INACTIVE = "inactive"
+
+
+class Cards(Protocol):
+    """The cached card list; answers from memory."""
+
+    def standing(self, uid: str) -> CardStanding: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the centre knows this gateway by. `token` is empty until approved; `ever_approved` survives a lost token."""
+
+    mac_address: str
+    hostname: str
+    ip_address: str
+    token: str = ""
+    status: str = ""
+    ever_approved: bool = False
+
+
+class Identity(Protocol):
+    """The gateway's row in the store."""
+
+    async def load(self) -> Credentials: ...
+
+    async def keep_token(self, token: str, status: str) -> None:
+        """Store what SYNC obtained (sealed at rest)."""
+        ...
+
+    async def clear_token(self, status: str) -> None:
+        """Forget credentials only; records stay."""
+        ...
+
+    async def note_heartbeat(self, at: datetime) -> None: ...

@@ -1,0 +1,52 @@
+"""The domain's errors.
+
+ScaleLedgerError            something a person can be told about
+├── LedgerError             the ledger does not hold what it must
+│   └── ChainBroken         a record does not follow from the one before it; names the first bad one
+├── StoreError              the disk side failed; nothing of the refused work was kept
+│   ├── StoreFull           no room for another weighing
+│   ├── StoreLocked         another gateway process has this data folder
+│   └── StoreUnusable       the database cannot be opened as the promise needs it
+└── LinkError               the other end cannot be reached, or did not answer; try again
+"""
+
+
+class ScaleLedgerError(Exception):
+    """Root of everything the product raises on purpose. The message says what happened, where, and what to do."""
+
+
+class LedgerError(ScaleLedgerError):
+    """The ledger does not hold what it must."""
+
+
+class ChainBroken(LedgerError):
+    """Record `seq` does not follow from its predecessor."""
+
+    def __init__(self, seq: int, why: str) -> None:
+        super().__init__(f"record {seq}: {why}")
+        self.seq = seq
+        self.why = why
+
+
+class StoreError(ScaleLedgerError):
+    """The disk side failed; nothing of the refused work was kept."""
+
+
+class StoreFull(StoreError):
+    """No room for another weighing."""
+
+
+class StoreLocked(StoreError):
+    """Another gateway process has this data folder."""
+
+
+class StoreUnusable(StoreError):
+    """The database cannot be opened as the promise needs it."""
+
+
+class LinkError(ScaleLedgerError):
+    """The other end cannot be reached or did not answer in time. `retry_after_s` is the peer's own wish, if it said one."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

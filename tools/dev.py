@@ -1,0 +1,135 @@
+"""One command makes the environment and runs a task: `python tools/dev.py TASK [ARGS]`.
+
+Standard library only, so that a fresh clone needs nothing but Python >= 3.11. uv is found ($UV, PATH, .tools) or fetched
+into .tools with pip; the environment is .venv, built from the hash-pinned lock and rebuilt only when the lock changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements" / "dev.lock"
+VENV = Path(os.environ.get("SCALELEDGER_VENV", ROOT / ".venv"))
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+OLDEST = (3, 11)
+
+TASKS = {
+    "demo": ["scaleledger", "demo"],
+    "test": ["pytest", "-n", "auto", "-m", "not nightly"],
+    "nightly": ["pytest", "-n", "auto", "-m", "nightly"],
+    "bench": ["python", "-m", "bench"],
+}
+CHECKS = [
+    ["ruff", "check", "."],
+    ["ruff", "format", "--check", "."],
+    ["lint-imports"],
+    ["mypy", "gateway/src", "server/src"],
+    ["deptry", "gateway", "--config", "gateway/pyproject.toml"],
+    ["deptry", "server", "--config", "server/pyproject.toml"],
+    ["codespell", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md", "docs", "gateway", "server", "tools"],
+]
+
+
+def find_uv() -> str:
+    """Path of a working uv; fetched with pip into .tools when there is none."""
+    local = ROOT / ".tools" / "bin" / ("uv.exe" if os.name == "nt" else "uv")
+    for candidate in (os.environ.get("UV"), shutil.which("uv"), str(local)):
+        if candidate and Path(candidate).exists():
+            return candidate
+    print("fetching uv into .tools ...", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--target", str(ROOT / ".tools"), "uv"], check=True)
+    return str(local)
+
+
+def find_python() -> str:
+    """The interpreter for the environment: $UV_PYTHON, else a 3.14 that runs, else any >= 3.11, else uv's choice."""
+    if os.environ.get("UV_PYTHON"):
+        return os.environ["UV_PYTHON"]
+    names = ["python3.14", "python3.13", "python3.12", "python3.11", "python3"]
+    found = [shutil.which(name) for name in names]
+    for path in (found[0], sys.executable, *found[1:], "/usr/bin/python3"):
+        if path and _runs(path):
+            return path
+    return "3.14"
+
+
+def _runs(python: str) -> bool:
+    probe = f"import sys, venv, sqlite3; sys.exit(sys.version_info < {OLDEST})"
+    return subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
+
+
+def prepare() -> None:
+    """Build or refresh the environment when the lock or the distributions' metadata changed."""
+    parts = [LOCK, ROOT / "gateway/pyproject.toml", ROOT / "server/pyproject.toml"]
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in parts)).hexdigest()
+    stamp = VENV / "stamp"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    uv = find_uv()
+    env = {**os.environ, "VIRTUAL_ENV": str(VENV)}
+    if not BIN.exists():
+        subprocess.run([uv, "venv", "--quiet", "--python", find_python(), str(VENV)], check=True)
+    install = [uv, "pip", "install", "--quiet"]
+    subprocess.run([*install, "--require-hashes", "-r", str(LOCK)], check=True, env=env)
+    own = ["--no-deps", "--no-build-isolation", "-e", str(ROOT / "gateway"), "-e", str(ROOT / "server")]
+    subprocess.run([*install, *own], check=True, env=env)
+    stamp.write_text(digest)
+
+
+def lock() -> int:
+    """Write requirements/dev.lock: all platforms, hashes, no host name."""
+    sources = ["requirements/dev.in", "gateway/pyproject.toml", "server/pyproject.toml"]
+    compile_ = [find_uv(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header"]
+    options = ["--no-annotate", "--python-version", "3.11", "--upgrade", "-o", str(LOCK)]
+    return subprocess.run([*compile_, *options, *sources], check=False, cwd=ROOT).returncode
+
+
+def run(command: list[str]) -> int:
+    """Run one command inside the environment; Ctrl-C is the child's affair, so that it can stop cleanly."""
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
+    env.pop("PYTHONHOME", None)
+    program = shutil.which(command[0], path=str(BIN)) or command[0]
+    child = subprocess.Popen([program, *command[1:]], cwd=ROOT, env=env)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def check() -> int:
+    """Lint, format, layers, types, dependencies, spelling: all run, the worst result counts."""
+    failed = []
+    for command in CHECKS:
+        print("$", " ".join(command), flush=True)
+        if run(command):
+            failed.append(command[0])
+    print("check failed: " + ", ".join(failed) if failed else "check passed", flush=True)
+    return 1 if failed else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point; unknown tasks are run as commands inside the environment."""
+    if not arguments:
+        print(f"usage: python tools/dev.py ({' | '.join([*TASKS, 'check', 'lock', 'setup'])} | COMMAND) [ARGS]")
+        return 2
+    task, rest = arguments[0], arguments[1:]
+    if task == "lock":
+        return lock()
+    prepare()
+    if task == "setup":
+        return 0
+    if task == "check":
+        return check()
+    return run([*TASKS.get(task, [task]), *rest])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
