@@ -86,13 +86,5 @@ class Problem:
 
 
 Fact = (
-    Reading
-    | CardSeen
-    | KeysEntered
-    | DeviceState
-    | SpeechEnded
-    | Registration
-    | Heartbeat
-    | FinishedWeighing
-    | Problem
+    Reading | CardSeen | KeysEntered | DeviceState | SpeechEnded | Registration | Heartbeat | FinishedWeighing | Problem
 )

@@ -1,0 +1,87 @@
+"""Logging: structlog, JSON lines in service, readable on a terminal, one list of event names, never a secret.
+
+`log.info("hw.link_up", station="dock-1", peer="/dev/ttyUSB0")`: the event is one of EVENTS, the rest are fields.
+"""
+
+import logging
+import logging.handlers
+import sys
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+EVENTS = {
+    "sys.start": "The gateway starts.",
+    "sys.ready": "Stations, uplinks and the store are up.",
+    "sys.stop": "The gateway stops.",
+    "sys.drained": "All that was accepted is durable.",
+    "sys.part_failed": "A part of the gateway failed by our own mistake and is restarted.",
+    "sys.store_opened": "The store is open; its pragmas were read back.",
+    "sys.store_set_aside": "A damaged database was kept under another name and its rows salvaged.",
+    "sys.store_full": "No room for another weighing; weighings are refused until there is.",
+    "sys.store_failed": "The disk refused a commit; nothing of it was kept.",
+    "hw.link_up": "A device is connected.",
+    "hw.link_down": "A device is gone.",
+    "hw.link_failed": "A port cannot be opened; it is tried again.",
+    "hw.silent": "A link is open, but no bytes come.",
+    "hw.no_frame": "Bytes come, but no frame is found in them.",
+    "hw.problem": "Bytes that could not be taken as they are.",
+    "hw.device_state": "A device reports a changed state.",
+    "hw.clock_step": "The wall clock was set.",
+    "biz.saved": "A weighing is durable.",
+    "biz.refused": "A weighing was refused.",
+    "biz.notice": "The operator is told something.",
+    "biz.card": "A card was presented.",
+    "biz.keys": "Keys were entered.",
+    "net.state": "The gateway's standing with the centre changed.",
+    "net.registered": "The gateway asked the centre to be registered.",
+    "net.approved": "The centre approved the gateway.",
+    "net.credentials_cleared": "The centre refused the credentials; they are forgotten, records are kept.",
+    "net.heartbeat": "A sign of life was accepted.",
+    "net.link_error": "The centre cannot be reached, or does not answer.",
+    "net.delivered": "Records are held by the centre.",
+    "net.quarantined": "The centre refused a record; it is set aside.",
+    "net.disbelieved": "An answer that is not the contract's was not believed.",
+}
+
+SECRETS = ("token", "access_token", "authorization", "password", "secret", "api_key", "private_key")
+
+
+def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace the value of every field whose name is a secret's."""
+    for key in event:
+        if key.lower() in SECRETS:
+            event[key] = "***"
+    return event
+
+
+def configure(*, as_json: bool, file: Path | None = None, level: str = "info") -> None:
+    """Set logging up for this process: to standard error, and to a rotated file (5 × 5 MB) if one is given."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        handlers.append(logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=5, encoding="utf-8"))
+    logging.basicConfig(format="%(message)s", handlers=handlers, level=level.upper(), force=True)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    render: Callable[..., str | bytes] = structlog.processors.JSONRenderer()
+    if not as_json:
+        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            hide_secrets,
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger() -> Any:
+    """The logger; fields are keywords."""
+    return structlog.get_logger()

@@ -1,0 +1,19 @@
+import asyncio
+import inspect
+
+import pytest_asyncio
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if inspect.iscoroutinefunction(getattr(item, "function", None)):
+            item.fixturenames.insert(0, "no_leaked_tasks")
+
+
+@pytest_asyncio.fixture
+async def no_leaked_tasks():
+    """Fails a test that leaves an asyncio task running."""
+    before = asyncio.all_tasks()
+    yield
+    left = [t for t in asyncio.all_tasks() - before if not t.done() and t is not asyncio.current_task()]
+    assert not left, f"tasks left running: {left}"
