@@ -4,7 +4,7 @@ Time, randomness, disk and network reach the application only through these, so 
 clock with simulated neighbours.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,24 @@ from typing import Protocol
 
 from scaleledger.domain.delivery import Batch, ItemOutcome
 from scaleledger.domain.weighing import Counts, Draft, LastCapture, Record
+from scaleledger.wire.link import Accept, Link, LinkReceiver, LinkState, Transport, TransportStatus
+
+__all__ = [
+    "Accept",
+    "CardStanding",
+    "Cards",
+    "Clock",
+    "Credentials",
+    "Identity",
+    "Ledger",
+    "Link",
+    "LinkReceiver",
+    "LinkState",
+    "Outbox",
+    "Transport",
+    "TransportStatus",
+    "Uplink",
+]
 
 
 class Clock(Protocol):
@@ -23,69 +41,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC."""
-        ...
-
-
-class Link(Protocol):
-    """One live connection to a device."""
-
-    @property
-    def peer(self) -> str:
-        """Who is at the other end, in words: a port name, an address."""
-        ...
-
-    def send(self, data: bytes) -> None:
-        """Queue bytes for the device. Bounded: a device that takes nothing loses its link."""
-        ...
-
-    def close(self, reason: str) -> None:
-        """Give the link up; the receiver is told by `lost`."""
-        ...
-
-
-class LinkReceiver(Protocol):
-    """Who is told what happens on one link. Called on the event loop only."""
-
-    def received(self, now: float, data: bytes) -> None:
-        """Bytes arrived (`now`: monotonic seconds at which they were read)."""
-        ...
-
-    def lost(self, now: float, reason: str) -> None:
-        """The link is gone; nothing more comes on it."""
-        ...
-
-
-class LinkState(StrEnum):
-    """How a transport stands, in one word."""
-
-    CLOSED = "closed"
-    WAITING = "waiting"
-    OPEN = "open"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class TransportStatus:
-    """State, and what a person should know of it ("port is used by another program", "no such port")."""
-
-    state: LinkState
-    detail: str = ""
-
-
-Accept = Callable[[Link], LinkReceiver | None]
-
-
-class Transport(Protocol):
-    """A way to a device, opened by URL. Heals by itself: `run` opens, and opens again after a loss, until cancelled."""
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def status(self) -> TransportStatus: ...
-
-    async def run(self, accept: Accept) -> None:
-        """Serve until cancelled. `accept` is called with each new link; None refuses it (the link is closed)."""
         ...
 
 
