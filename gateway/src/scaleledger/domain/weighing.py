@@ -75,13 +75,17 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class LastCapture:
-    """What a station captured last; enough to recognise the same load after a restart."""
+    """What a station captured last; enough to recognise the same load after a restart.
+
+    `told` is False when the gateway may have died between the commit and telling the operator.
+    """
 
     uuid: str
     weight: Decimal
     unit: str
     card: str
     measured_at: datetime
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
