@@ -29,10 +29,11 @@ class Notice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """Lamps to light and a clip to play (0 = none)."""
+    """Lamps to light, a clip to play (0 = none), and for how long the lamps stay lit (0 = until the next notice)."""
 
     lamps: Lamps
     clip: int = 0
+    hold_s: int = 0
 
 
 _DARK, _GREEN, _RED = Lamps(), Lamps(green=True), Lamps(red=True)
@@ -41,13 +42,13 @@ GUIDANCE: dict[Notice, Guidance] = {
     Notice.READY: Guidance(_DARK),
     Notice.WAIT: Guidance(_DARK, 3),  # please wait a moment
     Notice.SAVED: Guidance(_GREEN, 1),  # weighing finished
-    Notice.UNKNOWN_CARD: Guidance(_RED, 8),  # unregistered card
+    Notice.UNKNOWN_CARD: Guidance(_RED, 8, 5),  # unregistered card
     Notice.REMOVE_LOAD: Guidance(_RED, 12),  # strong buzz: this load is done, or was there before the start
     Notice.OVERLOAD: Guidance(_RED, 6),  # overload
-    Notice.UNSTABLE: Guidance(_RED, 2),  # please stand by: it will not come to rest
-    Notice.TWO_CARDS: Guidance(_RED, 9),  # five beeps: two cards for one load
-    Notice.CARD_AGAIN: Guidance(_RED, 4),  # present your card
+    Notice.UNSTABLE: Guidance(_RED, 2, 5),  # please stand by: it will not come to rest
+    Notice.TWO_CARDS: Guidance(_RED, 9, 5),  # five beeps: two cards for one load
+    Notice.CARD_AGAIN: Guidance(_RED, 4, 5),  # present your card
     Notice.INDICATOR_FAULT: Guidance(_RED, 5),  # indicator fault
-    Notice.SYSTEM_FAULT: Guidance(_RED, 10),  # system fault, please wait
+    Notice.SYSTEM_FAULT: Guidance(_RED, 10, 5),  # system fault, please wait
     Notice.NOT_REGISTERED: Guidance(_RED, 7),  # ask the administrator
 }

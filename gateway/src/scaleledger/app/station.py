@@ -1,0 +1,333 @@
+"""One station at run time: links and drivers on one side, the state machine in the middle, its effects on the other.
+
+Bytes in, facts, events, effects, bytes out: all of it in the same call on the event loop, without waiting. The one thing
+that waits is the commit, in a task of its own; the state machine is told how it ended.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scaleledger.app.ports import Accept, Cards, CardStanding, Clock, Ledger, Link, LinkReceiver, Transport
+from scaleledger.domain.commands import Command, Lamps, Show, Speak
+from scaleledger.domain.errors import StoreError, StoreFull
+from scaleledger.domain.guidance import GUIDANCE, Notice
+from scaleledger.domain.inputs import CardSeen, DeviceState, Fact, KeysEntered, Problem
+from scaleledger.domain.reading import Reading
+from scaleledger.domain.station import Commit, Effect, Station, StationRules, Tell
+from scaleledger.domain.weighing import Draft, Record
+from scaleledger.observe.log import get_logger
+from scaleledger.wire.driver import Driver
+
+log = get_logger()
+
+LOGGED_PER_REASON = 3  # problems of one kind that get a log line each; after that, one line per hundred
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a station's facts come from: a transport, and the driver each of its links gets."""
+
+    transport: Transport
+    open_driver: Callable[[], Driver]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What every record says of where it was made, and the two things that make it unique."""
+
+    new_uuid: Callable[[], str]
+    boot_id: str
+    utc_offset_min: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every station of a gateway shares."""
+
+    clock: Clock
+    ledger: Ledger
+    cards: Cards
+    provenance: Provenance
+
+
+@dataclass(slots=True)
+class StationCounts:
+    """What went through a station since its start. frames = readings + cards + keys + other facts."""
+
+    bytes: int = 0
+    facts: int = 0
+    readings: int = 0
+    cards: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    saved: int = 0
+    refused: int = 0
+
+
+class WeighingStation:
+    """Runs one station. `scale` brings readings (and cards, where the indicator has a reader); `reader` brings cards."""
+
+    def __init__(
+        self,
+        rules: StationRules,
+        scale: Source,
+        reader: Source | None,
+        around: Surroundings,
+        *,
+        driver_name: str,
+        on_saved: Callable[[Record], None] = lambda _: None,
+        guard: Callable[..., Callable[..., None]] = lambda call: call,
+    ) -> None:
+        self.name = rules.name
+        self.machine = Station(rules)
+        self.counts = StationCounts()
+        self.driver_name = driver_name
+        self.mode = rules.mode.value
+        self._sources = [(scale, True)] + ([(reader, False)] if reader is not None else [])
+        self._rules = rules
+        self._clock = around.clock
+        self._ledger = around.ledger
+        self._cards = around.cards
+        self._provenance = around.provenance
+        self._on_saved = on_saved
+        self._guard = guard
+        self._wires: list[_Wire] = []
+        self._commits: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._dark_at: float | None = None
+
+    @property
+    def silence(self) -> str:
+        """What is wrong with the line, in words; empty when frames come. Tells "no bytes" from "bytes, but no frame"."""
+        scale = self._sources[0][0].transport
+        if not any(w.is_scale for w in self._wires):
+            return f"{scale.url}: {scale.status.detail or scale.status.state.value}"
+        if not self.counts.bytes:
+            return f"{scale.url}: open, but no bytes come: check cable, power and the indicator's output setting"
+        if not self.counts.facts:
+            return f"{scale.url}: bytes come, but no frame: check driver, baud rate and parity"
+        return ""
+
+    async def run(self) -> None:
+        """Serve until cancelled; a commit under way is finished first. Started anew, it begins with a fresh machine."""
+        now = self._clock.monotonic()
+        self.machine = Station(self._rules)
+        self._apply(self.machine.boot(now, await self._ledger.last_capture(self.name)))
+        transports = [
+            asyncio.create_task(source.transport.run(self._accept(source, is_scale=is_scale)))
+            for source, is_scale in self._sources
+        ]
+        try:
+            await asyncio.gather(*transports)
+        finally:
+            for task in transports:
+                task.cancel()
+            await asyncio.wait(transports)
+            await self._settle_commits()
+            self._wires.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    async def _settle_commits(self) -> None:
+        while self._commits:
+            await asyncio.wait(self._commits)
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def _accept(self, source: Source, *, is_scale: bool) -> Accept:
+        def accept(link: Link) -> LinkReceiver | None:
+            present = [w for w in self._wires if w.is_scale is is_scale]
+            now = self._clock.monotonic()
+            if any(not w.is_quiet(now) for w in present):
+                return None  # one device per line: a second one would mix two loads
+            for old in present:
+                old.link.close("replaced by a new connection")
+            wire = _Wire(self, link, source.open_driver(), is_scale=is_scale, now=now)
+            self._wires.append(wire)
+            log.info("hw.link_up", station=self.name, peer=link.peer)
+            if is_scale:
+                self._apply(self.machine.link(now, up=True))
+            self._pump(now)
+            return wire
+
+        return accept
+
+    def _gone(self, wire: "_Wire", now: float, reason: str) -> None:
+        if wire not in self._wires:
+            return
+        self._wires.remove(wire)
+        log.info("hw.link_down", station=self.name, peer=wire.link.peer, reason=reason)
+        if wire.is_scale and not any(w.is_scale for w in self._wires):
+            self._apply(self.machine.link(now, up=False))
+
+    # -- facts --------------------------------------------------------------------------------------------------------
+
+    def _take(self, now: float, facts: Sequence[Fact]) -> None:
+        counts = self.counts
+        for fact in facts:
+            if isinstance(fact, Reading):
+                counts.readings += 1
+                effects = self.machine.reading_seen(now, fact)
+            elif isinstance(fact, CardSeen):
+                effects = self._take_card(now, fact)
+            else:
+                effects = self._take_other(fact)
+            if not isinstance(fact, Problem):
+                counts.facts += 1
+            if effects:
+                self._apply(effects)
+
+    def _take_card(self, now: float, card: CardSeen) -> list[Effect]:
+        self.counts.cards += 1
+        standing = self._cards.standing(card.uid)
+        log.info("biz.card", station=self.name, card=card.uid, standing=standing.value)
+        return self.machine.card_seen(now, card, known=standing is CardStanding.KNOWN)
+
+    def _take_other(self, fact: Fact) -> list[Effect]:
+        if isinstance(fact, KeysEntered):
+            log.info("biz.keys", station=self.name, kind=fact.kind, digits=fact.digits)
+            return self.machine.keys_entered(fact)
+        if isinstance(fact, Problem):
+            self.counts.problems[fact.reason] += 1
+            seen = self.counts.problems[fact.reason]
+            if seen <= LOGGED_PER_REASON or seen % 100 == 0:
+                log.warning("hw.problem", station=self.name, reason=fact.reason, raw=fact.raw[:64].hex(), seen=seen)
+        elif isinstance(fact, DeviceState):
+            log.debug("hw.device_state", station=self.name, state=str(fact))
+        return []
+
+    def approved(self) -> None:
+        """The gateway was approved by the centre."""
+        self._apply(self.machine.approved(self._clock.monotonic()))
+        self._pump(self._clock.monotonic())
+
+    # -- effects ------------------------------------------------------------------------------------------------------
+
+    def _apply(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Show):
+                self._ask(effect)
+            elif isinstance(effect, Tell):
+                self._tell(effect)
+            else:
+                task = asyncio.get_running_loop().create_task(self._commit(effect))
+                self._commits.add(task)
+                task.add_done_callback(self._commits.discard)
+
+    def _tell(self, tell: Tell) -> None:
+        guidance = GUIDANCE[tell.notice]
+        if tell.notice is not Notice.READY:
+            log.info("biz.notice", station=self.name, notice=tell.notice.value)
+        self._ask(guidance.lamps)
+        if guidance.clip:
+            self._ask(Speak(guidance.clip))
+        self._dark_at = self._clock.monotonic() + guidance.hold_s if guidance.hold_s else None
+
+    def _ask(self, command: Command) -> None:
+        for wire in self._wires:
+            if type(command) in wire.driver.understands:
+                wire.driver.ask(command)
+
+    async def _commit(self, wanted: Commit) -> None:
+        clock = self._clock
+        weight = wanted.reading.weight
+        assert weight is not None
+        draft = Draft(
+            uuid=self._provenance.new_uuid(),
+            station=self.name,
+            driver=self.driver_name,
+            mode=self.mode,
+            weight=weight,
+            unit=wanted.unit,
+            measured_at=clock.now(),
+            card=wanted.card,
+            role=wanted.reading.role,
+            raw=wanted.reading.raw,
+            monotonic_s=clock.monotonic(),
+            boot_id=self._provenance.boot_id,
+            utc_offset_min=self._provenance.utc_offset_min(),
+            evidence=wanted.evidence,
+            details=wanted.details,
+        )
+        try:
+            record = await self._ledger.append(draft)
+        except StoreError as failure:
+            self.counts.refused += 1
+            event = "sys.store_full" if isinstance(failure, StoreFull) else "sys.store_failed"
+            log.error(event, station=self.name, uuid=draft.uuid, error=str(failure))
+            self._apply(self.machine.commit_failed(clock.monotonic()))
+        else:
+            self.counts.saved += 1
+            log.info("biz.saved", station=self.name, seq=record.seq, uuid=record.uuid, weight=str(record.weight))
+            self._apply(self.machine.committed(clock.monotonic()))
+            self._on_saved(record)
+        self._pump(clock.monotonic())
+
+    # -- bytes out and timers -----------------------------------------------------------------------------------------
+
+    def _pump(self, now: float) -> None:
+        """Send what is due, and be woken when the next thing is."""
+        wanted = self.machine.get_timer()
+        if self._dark_at is not None and (wanted is None or self._dark_at < wanted):
+            wanted = self._dark_at
+        for wire in self._wires:
+            wire.flush()
+            at = wire.driver.get_timer()
+            if at is not None and (wanted is None or at < wanted):
+                wanted = at
+        if wanted is None or (self._timer is not None and self._timer_at <= wanted):
+            return  # a timer that comes early looks again; moving it at every frame would cost more
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = wanted
+        self._timer = asyncio.get_running_loop().call_at(max(wanted, now), self._guard(self._woken))
+
+    def _woken(self) -> None:
+        self._timer = None
+        now = self._clock.monotonic()
+        for wire in list(self._wires):
+            at = wire.driver.get_timer()
+            if at is not None and at <= now:
+                self._take(now, wire.driver.handle_timer(now))
+        at = self.machine.get_timer()
+        if at is not None and at <= now:
+            self._apply(self.machine.handle_timer(now))
+        if self._dark_at is not None and self._dark_at <= now:
+            self._dark_at = None
+            self._ask(Lamps())
+        self._pump(now)
+
+
+class _Wire:
+    """One link of a station, with its driver."""
+
+    def __init__(self, station: WeighingStation, link: Link, driver: Driver, *, is_scale: bool, now: float) -> None:
+        self.link = link
+        self.driver = driver
+        self.is_scale = is_scale
+        self._station = station
+        self._heard_at = now
+        self.received = station._guard(self._received)  # noqa: SLF001 - a part of the station
+        self.lost = station._guard(self._lost)  # noqa: SLF001
+
+    def is_quiet(self, now: float) -> bool:
+        return now - self._heard_at > self._station.machine.rules.stale_s
+
+    def flush(self) -> None:
+        due = self.driver.to_send()
+        if due:
+            self.link.send(due)
+
+    def _received(self, now: float, data: bytes) -> None:
+        self._heard_at = now
+        station = self._station
+        station.counts.bytes += len(data)
+        station._take(now, self.driver.receive(now, data))  # noqa: SLF001
+        station._pump(now)  # noqa: SLF001
+
+    def _lost(self, now: float, reason: str) -> None:
+        self._station._take(now, self.driver.finish())  # noqa: SLF001
+        self._station._gone(self, now, reason)  # noqa: SLF001
