@@ -1,0 +1,39 @@
+"""One file per device family, and the one table that names them.
+
+A driver module offers `driver(**options)` (a new driver for one link) and `encode(fact)` (the bytes a device would send,
+for simulators and tests).
+"""
+
+import importlib
+import inspect
+from difflib import get_close_matches
+
+from scaleledger.wire.driver import Driver
+
+NAMES = {
+    "fg-150kal": "scaleledger.drivers.fg150kal",
+    "rfid-em4100": "scaleledger.drivers.rfid_em4100",
+    "st-gs-comma": "scaleledger.drivers.st_gs_comma",
+    "st-gs-nocomma": "scaleledger.drivers.st_gs_nocomma",
+    "suwol-1000": "scaleledger.drivers.suwol1000",
+}
+
+
+def open_driver(name: str, **options: object) -> Driver:
+    """A new driver for one link. Raises ValueError for an unknown name or option, naming the nearest known one."""
+    if name not in NAMES:
+        raise ValueError(f"there is no driver {name!r}{_nearest(name, list(NAMES))}")
+    make = importlib.import_module(NAMES[name]).driver
+    known = list(inspect.signature(make).parameters)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"driver {name!r} has no option {option!r}{_nearest(option, known)}")
+    made: Driver = make(**options)
+    return made
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known are {', '.join(known)}" if known else "; it has none"
