@@ -99,9 +99,14 @@ class WeighingStation:
         self._dark_at: float | None = None
 
     @property
+    def transport(self) -> Transport:
+        """The way to the indicator."""
+        return self._sources[0][0].transport
+
+    @property
     def silence(self) -> str:
         """What is wrong with the line, in words; empty when frames come. Tells "no bytes" from "bytes, but no frame"."""
-        scale = self._sources[0][0].transport
+        scale = self.transport
         if not any(w.is_scale for w in self._wires):
             return f"{scale.url}: {scale.status.detail or scale.status.state.value}"
         if not self.counts.bytes:

@@ -1,0 +1,40 @@
+"""What this machine is called: labels for people and for the centre's URLs, never an identity (that is the key)."""
+
+import socket
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+NETWORK_CARDS = Path("/sys/class/net")
+
+
+def mac_address(cards: Path = NETWORK_CARDS) -> str:
+    """The first real network card's address, in lower case with colons; the library's guess where there is no list."""
+    found = []
+    for card in sorted(cards.glob("*")):
+        try:
+            address = (card / "address").read_text(encoding="ascii").strip().lower()
+        except OSError:
+            continue
+        if (card / "device").exists() and len(address) == 17 and address != "00:00:00:00:00:00":
+            return address
+        if len(address) == 17 and address != "00:00:00:00:00:00":
+            found.append(address)
+    return found[0] if found else ":".join(f"{byte:02x}" for byte in uuid.getnode().to_bytes(6, "big"))
+
+
+def hostname() -> str:
+    """The machine's name, at most 255 characters."""
+    return socket.gethostname()[:255]
+
+
+def ip_address(towards: str) -> str:
+    """This machine's address on the way to the server at the URL `towards`; empty if there is no way. Sends nothing."""
+    parts = urlsplit(towards)
+    try:
+        address = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(address[0], socket.SOCK_DGRAM) as probe:
+            probe.connect(address[4])
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""

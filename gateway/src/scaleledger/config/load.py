@@ -1,0 +1,133 @@
+"""Reading the configuration: TOML file, then the environment, then the checks that need to know drivers and ports.
+
+Nothing is opened and nothing is touched here; every fault is one line that names file, key and, for a typo, the nearest
+name there is.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+
+from scaleledger.config.model import Config
+from scaleledger.domain.errors import ScaleLedgerError
+from scaleledger.drivers import open_driver
+from scaleledger.transports import check_url
+
+CARDS_FILE_BYTES = 16_000_000
+
+
+class ConfigError(ScaleLedgerError):
+    """The configuration cannot be used. `faults` are sentences, one per fault."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = list(faults)
+        super().__init__("\n".join(self.faults))
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in `path`, overridden by the environment. Raises ConfigError."""
+    try:
+        tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as failure:
+        raise ConfigError([f"{path}: cannot be read: {failure.strerror}"]) from failure
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        raise ConfigError([f"{path}: is not TOML: {failure}"]) from failure
+
+    class FromFile(Config):
+        """The configuration of this one file."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return sources["env_settings"], TomlConfigSettingsSource(settings_cls, path)
+
+    try:
+        config = FromFile()  # type: ignore[call-arg]  # its sources fill it
+    except ValidationError as invalid:
+        raise ConfigError(_in_words(path, error) for error in invalid.errors()) from None
+    faults = list(_beyond_the_schema(path, config))
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def known_cards(path: Path, config: Config) -> frozenset[str] | None:
+    """The cards that are known here, or None if every card is. Raises ConfigError if the card file cannot be read."""
+    cards = set(config.cards.known)
+    if config.cards.file is not None:
+        file = path.parent / config.cards.file
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines() if file.stat().st_size <= CARDS_FILE_BYTES else None
+        except (OSError, UnicodeDecodeError) as failure:
+            raise ConfigError([f"{path}: cards.file: {file} cannot be read: {failure}"]) from failure
+        if lines is None:
+            raise ConfigError([f"{path}: cards.file: {file} is larger than {CARDS_FILE_BYTES // 1_000_000} MB"])
+        cards |= {line.split()[0] for line in lines if line.strip() and not line.lstrip().startswith("#")}
+    return frozenset(cards) if cards else None
+
+
+def _in_words(path: Path, error: ErrorDetails) -> str:
+    place = [str(part) for part in error["loc"]]
+    key = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(place[-1], _names_at(place[:-1]), n=1, cutoff=0.5)
+        return f"{path}: {key}: no such key" + (f"; did you mean {near[0]!r}?" if near else "")
+    if error["type"] == "missing":
+        return f"{path}: {key}: is required and missing"
+    return f"{path}: {key}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"
+
+
+def _names_at(place: list[str]) -> list[str]:
+    """The keys that may stand in the section at `place`."""
+    model: Any = Config
+    for part in place:
+        if part.isdigit():
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        model = next((m for m in _models_in(field.annotation)), None)
+        if model is None:
+            return []
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _beyond_the_schema(path: Path, config: Config) -> Iterator[str]:
+    names: set[str] = set()
+    for n, station in enumerate(config.station):
+        key = f"station.{n}"
+        if station.name in names:
+            yield f"{path}: {key}.name: {station.name!r} is used twice; every record names its station"
+        names.add(station.name)
+        yield from _check_port(path, key, station.driver, station.url, station.options)
+        if station.reader is not None:
+            yield from _check_port(
+                path, f"{key}.reader", station.reader.driver, station.reader.url, station.reader.options
+            )
+    if not config.station:
+        yield f"{path}: station: at least one [[station]] is needed"
+
+
+def _check_port(path: Path, key: str, driver: str, url: str, options: dict[str, Any]) -> Iterator[str]:
+    try:
+        open_driver(driver, **options)
+    except (ValueError, TypeError) as wrong:
+        yield f"{path}: {key}.driver: {wrong}"
+    try:
+        check_url(url)
+    except ValueError as wrong:
+        yield f"{path}: {key}.url: {wrong}"
