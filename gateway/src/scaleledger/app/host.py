@@ -29,7 +29,7 @@ def hostname() -> str:
 
 
 def ip_address(towards: str) -> str:
-    """This machine's address on the way to the server at the URL `towards`; empty if there is no way. Sends nothing."""
+    """The address this machine has on the way to the server at the URL `towards`; empty if there is no way. Sends nothing."""
     parts = urlsplit(towards)
     try:
         address = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)[0]
