@@ -13,6 +13,7 @@ from scaleledger.wire.listening import Listening
 
 
 def driver(*, seven_bits: bool = False) -> Listening:
+    """`seven_bits`: the port hands over the parity bit with each byte."""
     return Listening("fg-150kal", Lines(), weightline.decode, seven_bits=seven_bits)
 
 

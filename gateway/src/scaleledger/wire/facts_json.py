@@ -17,7 +17,7 @@ from scaleledger.domain.inputs import (
 from scaleledger.domain.reading import Reading
 
 
-def fact_to_json(fact: Fact) -> dict[str, Any]:  # noqa: C901 - one case per fact
+def fact_to_json(fact: Fact) -> dict[str, Any]:
     """The fact as a JSON object with a `type`."""
     match fact:
         case Reading(weight, unit, stable, status, role):
