@@ -78,7 +78,7 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
         yield sys.stdin.buffer
         return
     try:
-        stream = Path(name).open("rb")
+        stream = Path(name).open("rb")  # noqa: SIM115 - closed below, where reading may fail too
     except OSError as error:
         print(f"scaleledger decode: cannot read {name}: {error.strerror}", file=sys.stderr)
         raise click.exceptions.Exit(3) from None
