@@ -25,6 +25,7 @@ EVENTS = {
     "hw.link_up": "A device is connected.",
     "hw.link_down": "A device is gone.",
     "hw.link_failed": "A port cannot be opened; it is tried again.",
+    "hw.peer_refused": "A peer was turned away: its address, or too many are in already.",
     "hw.silent": "A link is open, but no bytes come.",
     "hw.no_frame": "Bytes come, but no frame is found in them.",
     "hw.problem": "Bytes that could not be taken as they are.",
