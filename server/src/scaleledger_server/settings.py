@@ -1,4 +1,116 @@
-"""Settings; written by the server."""
+"""The server's settings, all from the environment (variables SCALELEDGER_SERVER_*; the list is in server/README.md).
 
-SECRET_KEY = "placeholder"  # noqa: S105
-INSTALLED_APPS: list[str] = []
+Importing this module writes nothing: the secret key is made when something first asks for it.
+"""
+
+from pathlib import Path
+from typing import cast
+
+from django.utils.functional import SimpleLazyObject
+
+from scaleledger_server import env, limits
+
+DATA_DIR = env.folder("SCALELEDGER_SERVER_DATA_DIR", Path("~/.scaleledger-server"))
+SECRET_KEY = cast(
+    "str", SimpleLazyObject(lambda: env.secret_key("SCALELEDGER_SERVER_SECRET_KEY", DATA_DIR / "secret_key"))
+)
+DEBUG = env.flag("SCALELEDGER_SERVER_DEBUG")
+ALLOWED_HOSTS = env.words("SCALELEDGER_SERVER_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+REGISTRATIONS_PER_MINUTE = env.number("SCALELEDGER_SERVER_REGISTRATIONS_PER_MINUTE", 60, low=1, high=100_000)
+
+# A proxy in front speaks TLS, sets X-Forwarded-Proto and X-Forwarded-For, and removes what a client put there.
+TLS_PROXY = env.flag("SCALELEDGER_SERVER_TLS_PROXY")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS_PROXY else None
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS_PROXY
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if TLS_PROXY else 0
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # whether a site's other hosts use TLS is not ours to say
+CSRF_TRUSTED_ORIGINS = env.words("SCALELEDGER_SERVER_TRUSTED_ORIGINS", [])
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "scaleledger_server.devices",
+    "scaleledger_server.weighing",
+]
+MIDDLEWARE = [
+    "scaleledger_server.errors.ContractErrors",
+    "scaleledger_server.errors.ContentPolicy",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "scaleledger_server.urls"
+ASGI_APPLICATION = "scaleledger_server.asgi.application"
+APPEND_SLASH = False  # a redirected POST would arrive empty; a path without its slash is simply not there
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "server.sqlite3",
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",  # a writer waits its turn at BEGIN, never fails halfway
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+DATA_UPLOAD_MAX_MEMORY_SIZE = limits.BODY_BYTES_MAX
+
+LANGUAGE_CODE = "en-us"
+USE_TZ = True
+TIME_ZONE = env.zone("SCALELEDGER_SERVER_TIME_ZONE", "UTC")
+
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True  # the installed packages are served as they are; nothing to collect
+WHITENOISE_AUTOREFRESH = False
+
+UNFOLD = {"SITE_TITLE": "ScaleLedger", "SITE_HEADER": "ScaleLedger", "SHOW_HISTORY": True}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "scaleledger_server": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
+}

@@ -1,0 +1,1 @@
+"""Gateways: who they are, whether they may write, when they last spoke, and how far their ledgers reach."""

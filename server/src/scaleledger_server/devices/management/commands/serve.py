@@ -1,0 +1,109 @@
+"""`scaleledger-server serve`: bring the database up to date and answer, in one process, until told to stop."""
+
+import signal
+import socket
+from argparse import ArgumentParser
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from scaleledger_server.limits import CONNECTIONS_MAX
+
+ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
+SHUTDOWN_S = 4
+
+
+class Command(BaseCommand):
+    """Runs the server until SIGTERM or SIGINT."""
+
+    help = "Run the server."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000, help="0 picks a free one")
+        parser.add_argument("--port-file", type=Path, help="write the port there once it answers")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        call_command("migrate", verbosity=0)
+        self._check_database()
+        listener = self._listen(options["host"], options["port"])
+        port = listener.getsockname()[1]
+        self._allow(options["host"])
+        server = _server(options["host"], port)
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        if options["port_file"]:
+            _write_whole(options["port_file"], str(port))
+        shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+        self.stdout.write(f"ScaleLedger server: http://{shown}:{port}/   data in {settings.DATA_DIR}")
+        self.stdout.flush()
+        server.run(sockets=[listener])
+        connection.close()
+
+    def _check_database(self) -> None:
+        """Read back what durability rests on; the connection then stays open, or each last close would fold the WAL."""
+        if connection.vendor != "sqlite":
+            return
+        with connection.cursor() as cursor:
+            found = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+        if found != ["wal", 2]:
+            raise CommandError(
+                f"{settings.DATABASES['default']['NAME']}: the database would not be durable here "
+                f"(journal_mode, synchronous = {found}, wanted wal and 2). Use a local disk."
+            )
+
+    def _listen(self, host: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(1024)
+        except (OSError, OverflowError) as error:
+            listener.close()
+            raise CommandError(f"Cannot listen on {host} port {port}: {error}. Choose another with --port.") from error
+        return listener
+
+    def _allow(self, host: str) -> None:
+        if host not in ANY_ADDRESS:
+            settings.ALLOWED_HOSTS.append(host)
+        elif "*" not in settings.ALLOWED_HOSTS:
+            self.stderr.write(
+                "Listening on every address. Gateways reach the server only by these names: "
+                f"{', '.join(settings.ALLOWED_HOSTS)}. Add others in SCALELEDGER_SERVER_ALLOWED_HOSTS."
+            )
+
+
+def _server(host: str, port: int) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            "scaleledger_server.asgi:application",
+            host=host,
+            port=port,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=settings.TLS_PROXY,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+        )
+    )
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A reader sees the file whole or not at all."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="ascii")
+    fresh.replace(path)

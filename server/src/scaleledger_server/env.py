@@ -1,0 +1,106 @@
+"""Reading the environment: a value that cannot be meant stops the start, in words that name the variable.
+
+Guessing at a misspelt setting would only move the surprise to a day when nobody is looking.
+"""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.core.exceptions import ImproperlyConfigured
+
+YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+SECRET_CHARS_MIN = 32
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable without surrounding blanks, or `default` when it is unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """A switch: 1, true, yes, on or 0, false, no, off."""
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    word = value.strip().lower()
+    if word in YES:
+        return True
+    if word in NO:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither yes nor no. Write 1 or 0.")
+
+
+def number(name: str, default: int, *, low: int, high: int) -> int:
+    """A whole number within its bounds."""
+    value = text(name)
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+        raise ImproperlyConfigured(f"{name}={value!r} must be a whole number from {low} to {high}.")
+    return int(value)
+
+
+def words(name: str, default: list[str]) -> list[str]:
+    """A list parted by commas."""
+    return [word.strip() for word in text(name).split(",") if word.strip()] or default
+
+
+def folder(name: str, default: Path) -> Path:
+    """An absolute path that is not some other kind of file; it need not exist yet."""
+    path = Path(text(name, str(default))).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise ImproperlyConfigured(f"{name}: {path} is not a folder. Name a folder the server may write to.")
+    return path
+
+
+def zone(name: str, default: str) -> str:
+    """A time zone of the IANA list."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ImproperlyConfigured(f"{name}={value!r} is no time zone. Write one such as Asia/Seoul or UTC.") from error
+    return value
+
+
+def secret_key(name: str, kept_in: Path) -> str:
+    """The secret from `name`, else from the file in `name`_FILE, else from `kept_in`, made there (0600) if missing."""
+    value, file = text(name), text(f"{name}_FILE")
+    if not value and file:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"{name}_FILE: {file} cannot be read: {error}.") from error
+    if not value and not file:
+        return _kept_secret(kept_in)
+    if len(value) < SECRET_CHARS_MIN:
+        raise ImproperlyConfigured(f"{name} is too short: give at least {SECRET_CHARS_MIN} random characters.")
+    return value
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(64))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)  # unlike a rename, this never replaces what another starting process made
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ImproperlyConfigured(f"{path} can be read by others. Run: chmod 600 {path}")
+    value = path.read_text(encoding="ascii").strip()
+    if len(value) < SECRET_CHARS_MIN:
+        raise ImproperlyConfigured(
+            f"{path} holds no usable secret. Restore it from a backup; without it every token ends."
+        )
+    return value

@@ -1,0 +1,42 @@
+"""All paths: the contract's API, the page, the admin."""
+
+import logging
+from typing import Any
+
+from django.contrib import admin
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from ninja import NinjaAPI
+
+from scaleledger_server.devices.api import router as devices
+from scaleledger_server.errors import Refusal, busy, refused
+from scaleledger_server.weighing.api import router as weighing
+
+log = logging.getLogger(__name__)
+
+api = NinjaAPI(title="ScaleLedger", version="1", docs_url=None, openapi_url="api/openapi.json")
+api.add_router("devices/api/", devices)
+api.add_router("api/weighing/", weighing)
+
+
+@api.exception_handler(Refusal)
+def on_refusal(_request: HttpRequest, refusal: Any) -> HttpResponse:
+    """A request was turned away."""
+    return refused(refusal)
+
+
+@api.exception_handler(OperationalError)
+def on_database_trouble(_request: HttpRequest, error: Any) -> HttpResponse:
+    """Locked for too long, or a full disk: nothing was committed."""
+    log.error("the database refused a request", exc_info=error)
+    return busy()
+
+
+urlpatterns = [
+    path("", include("scaleledger_server.weighing.urls")),
+    path("admin/", admin.site.urls),
+    re_path(r"^admin$", RedirectView.as_view(pattern_name="admin:index")),
+    path("", api.urls),
+]

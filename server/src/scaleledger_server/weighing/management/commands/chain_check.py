@@ -1,0 +1,48 @@
+"""`scaleledger-server chain_check [MAC]`: prove the held ledgers, or name the first bad record."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from scaleledger_server.devices.identity import normal_mac
+from scaleledger_server.devices.models import Gateway
+from scaleledger_server.weighing import chain
+
+
+class Command(BaseCommand):
+    """Proves the held ledgers."""
+
+    help = "Walk each gateway's records: gaps, hashes, anchor. Exits 1 at the first bad one."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("mac_address", nargs="?")
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument(
+            "--complete", action="store_true", help="also fail when the anchor promises records that have not come"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        gateways = Gateway.objects.all()
+        if options["mac_address"]:
+            gateways = gateways.filter(mac_address=normal_mac(options["mac_address"]) or "")
+            if not gateways:
+                raise CommandError(f"No gateway {options['mac_address']} is registered.")
+        reports = [chain.check(gateway) for gateway in gateways]
+        ok = all(report.ok and not (options["complete"] and report.pending) for report in reports)
+        if options["json"]:
+            self.stdout.write(json.dumps({"ok": ok, "gateways": [r.described() for r in reports]}, indent=2))
+        else:
+            for report in reports:
+                self.stdout.write(_line(report))
+        if not ok:
+            sys.exit(1)
+
+
+def _line(report: chain.ChainReport) -> str:
+    if report.bad:
+        return f"{report.mac_address}  BAD  record {report.bad.seq} {report.bad.why}"
+    pending = f", {report.pending} more promised by the anchor" if report.pending else ""
+    return f"{report.mac_address}  ok   {report.records} records, 1 to {report.last_seq}{pending}"
