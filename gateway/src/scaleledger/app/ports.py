@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from scaleledger.domain.delivery import Batch, ItemOutcome
+from scaleledger.domain.standing import Introduction, SignOfLife, Status
 from scaleledger.domain.weighing import Counts, Draft, LastCapture, Record
 from scaleledger.wire.link import Accept, Link, LinkReceiver, LinkState, Transport, TransportStatus
 
@@ -106,6 +107,34 @@ class Uplink(Protocol):
 
     async def deliver(self, batch: Batch) -> list[ItemOutcome]:
         """Offer a batch; one outcome per record. Raises LinkError when nothing is known about any of them."""
+        ...
+
+
+class Centre(Protocol):
+    """The side of an uplink that the gateway's life needs. Every call raises LinkError when nothing came of it."""
+
+    async def sync(self, mac_address: str) -> Status:
+        """Ask how this gateway stands; also learns what the centre offers (batches)."""
+        ...
+
+    async def register(self, introduction: Introduction) -> None:
+        """Ask to be registered. Raises RegistrationRefused when a person must decide."""
+        ...
+
+    async def heartbeat(self, sign: SignOfLife) -> None:
+        """Say that the gateway lives. Raises CredentialsRefused, and then holds no token any more."""
+        ...
+
+    def use_token(self, token: str) -> None:
+        """Speak with this token from now on."""
+        ...
+
+    def drop_token(self) -> None:
+        """Speak without a token from now on."""
+        ...
+
+    async def wait_refused(self) -> None:
+        """Return as soon as there is no token in use, because one was refused or none was given."""
         ...
 
 

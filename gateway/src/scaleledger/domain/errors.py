@@ -50,3 +50,23 @@ class LinkError(ScaleLedgerError):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Disbelieved(LinkError):
+    """An answer came that is not the contract's (a portal's page, a proxy's refusal); it is as good as none."""
+
+
+class CentreRefusal(ScaleLedgerError):
+    """The centre refused the gateway itself, in the contract's own form. `code` is the contract's word for why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"the centre says {code}: {detail}")
+        self.code = code
+
+
+class CredentialsRefused(CentreRefusal):
+    """The token is not valid (any more). Records are untouched."""
+
+
+class RegistrationRefused(CentreRefusal):
+    """The gateway may not register as it asked to; a person must look at the centre."""
