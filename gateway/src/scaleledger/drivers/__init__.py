@@ -20,14 +20,20 @@ NAMES = {
 
 
 def open_driver(name: str, **options: object) -> Driver:
-    """A new driver for one link. Raises ValueError for an unknown name or option, naming the nearest known one."""
+    """A new driver for one link.
+
+    Raises ValueError for an unknown name or option, naming the nearest known one, and for a value that does not fit.
+    """
     if name not in NAMES:
         raise ValueError(f"there is no driver {name!r}{_nearest(name, list(NAMES))}")
     make = importlib.import_module(NAMES[name]).driver
-    known = list(inspect.signature(make).parameters)
-    for option in options:
+    known = inspect.signature(make).parameters
+    for option, value in options.items():
         if option not in known:
-            raise ValueError(f"driver {name!r} has no option {option!r}{_nearest(option, known)}")
+            raise ValueError(f"driver {name!r} has no option {option!r}{_nearest(option, list(known))}")
+        kind = known[option].annotation
+        if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool) != (kind is bool):
+            raise ValueError(f"driver {name!r}: option {option!r} cannot be {value!r}")
     made: Driver = make(**options)
     return made
 

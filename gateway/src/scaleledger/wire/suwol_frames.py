@@ -210,7 +210,7 @@ def encode_reply(reply: Reply) -> bytes:
 
 def with_reading(reply: Reply, reading: Reading) -> Reply:
     """`reply` showing `reading`; ValueError for what the station cannot say."""
-    if reading.status is Status.NO_SIGNAL:
+    if reading.status is Status.NO_SIGNAL and reading.role is None:
         return replace(reply, status="00", kind="00", sign="+", magnitude="0000000", unit=reading.unit or "")
     kind = next(k for k, role in _ROLES.items() if role is reading.role).decode()
     if kind != "00" and reading.unit:
