@@ -1,6 +1,6 @@
 """What can go wrong with a station's hardware, by name, so that a test or a demonstration can ask for it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ FAULTS: dict[str, Faults] = {
 
 def combine(*names: str) -> Faults:
     """All the named faults at once. Raises KeyError for a name that is not in FAULTS."""
-    changed = {}
+    combined = SOUND
     for name in names:
         fault = FAULTS[name]
-        changed |= {f.name: getattr(fault, f.name) for f in fields(Faults) if getattr(fault, f.name) != f.default}
-    return Faults(**changed)
+        for field in fields(Faults):
+            if getattr(fault, field.name) != field.default:
+                combined = replace(combined, **{field.name: getattr(fault, field.name)})
+    return combined

@@ -41,7 +41,7 @@ class Indicator:
     def round(self, weight: Decimal) -> Decimal:
         """The weight as this indicator shows it, with the division's decimals; never a negative zero."""
         divisions = (weight / self.division).to_integral_value(ROUND_HALF_EVEN)
-        return self.division * divisions if divisions else self.division * 0
+        return (self.division * divisions).quantize(self.division) if divisions else self.division * 0
 
     def show(self, sample: Sample) -> Reading:
         """The reading for a sample; overload has no weight and no motion flag."""

@@ -93,7 +93,7 @@ def carry(
     tap: tuple[Step, ...] = (Tap(card),) if card else ()
     load: tuple[Step, ...] = (PutOn(weight), AwaitStill())
     steps = (*keys, *tap, *load) if card_first else (*load, *keys, *tap)
-    return Box(card, weight, (*steps, AwaitOutcome(patience_s, tries), TakeOff(), AwaitQuiet()))
+    return Box(card, weight, (AwaitQuiet(), *steps, AwaitOutcome(patience_s, tries), TakeOff(), AwaitQuiet()))
 
 
 def boxes(

@@ -5,7 +5,6 @@ import random
 from decimal import Decimal
 
 import pytest
-
 from scaleledger.domain.reading import Status
 from scaleledger.simulators.scenario import SCENARIOS, Indicator, Platform, Sample, Timeline, play
 
@@ -82,6 +81,7 @@ def test_an_indicator_rounds_to_its_division_and_shows_no_weight_in_overload():
     indicator = Indicator(Decimal("0.20"), Decimal(100))
     assert str(indicator.round(Decimal("12.31"))) == "12.40"
     assert str(indicator.round(Decimal("-0.04"))) == "0.00"
+    assert str(Indicator(Decimal("0.5")).round(Decimal(200))) == "200.0"
     over = indicator.show(Sample(Decimal(102), moving=True))
     assert (over.weight, over.stable, over.status) == (None, None, Status.OVERLOAD)
 
