@@ -20,6 +20,8 @@ EVENTS = {
     "sys.part_failed": "A part of the gateway failed by our own mistake and is restarted.",
     "sys.store_opened": "The store is open; its pragmas were read back.",
     "sys.store_set_aside": "A damaged database was kept under another name and its rows salvaged.",
+    "sys.store_missing": "The signing key is here and the database is not; a new one was begun.",
+    "sys.ledger_broken": "A record does not follow from its predecessor; the ledger goes on after it.",
     "sys.store_full": "No room for another weighing; weighings are refused until there is.",
     "sys.store_failed": "The disk refused a commit; nothing of it was kept.",
     "hw.link_up": "A device is connected.",

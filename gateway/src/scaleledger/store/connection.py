@@ -1,0 +1,97 @@
+"""Plain SQLite connections: opened the one way the promise needs, and asked whether they are.
+
+WAL with synchronous=FULL is what survives a power cut with every acknowledged commit; a build or a disk that quietly gives
+something else is refused. The WAL is never truncated: its blocks are written over, which halves the flushes.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from scaleledger.domain.errors import StoreUnusable
+from scaleledger.domain.ledger import Checkpoint, Entry
+
+BUSY_TIMEOUT_S = 5.0
+PAGE_BYTES = 1024  # a lone record with its ack dirties 12.2 KB of disk blocks at 1024, 14.0 at 2048, 21 at 4096
+WAL_PAGES = 4000
+PRAGMAS = {"journal_mode": "wal", "synchronous": 2}
+_COLUMNS = "seq, uuid, rfid_uid, weight, unit, station, measured_at, payload, hash, signature"
+
+
+def connect(path: Path, *, page_bytes: int = PAGE_BYTES) -> sqlite3.Connection:
+    """A connection that may write, in autocommit mode. Raises StoreUnusable when a pragma does not hold."""
+    found = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        found.execute(f"PRAGMA page_size={page_bytes}")
+        found.execute("PRAGMA journal_mode=WAL")
+        found.execute("PRAGMA synchronous=FULL")
+        found.execute("PRAGMA foreign_keys=ON")
+        found.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        found.execute("PRAGMA journal_size_limit=-1")
+        found.execute("PRAGMA trusted_schema=OFF")
+        read_back(found)
+    except (sqlite3.Error, StoreUnusable):
+        found.close()
+        raise
+    return found
+
+
+def read_back(connection: sqlite3.Connection) -> None:
+    """Raise StoreUnusable unless the pragmas are what was asked for."""
+    for name, wanted in PRAGMAS.items():
+        (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+        require(name, value, wanted)
+
+
+def require(name: str, value: object, wanted: object) -> None:
+    """Raise StoreUnusable when pragma `name` reads otherwise than wanted."""
+    if value != wanted:
+        raise StoreUnusable(
+            f"SQLite answers {name}={value} where {wanted} was set: this disk or this SQLite cannot keep the promise. "
+            "Put the data folder on a local disk (no network share)."
+        )
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """A connection that cannot change the ledger; damaged text comes back with surrogate escapes instead of an error."""
+    found = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+    )
+    found.execute("PRAGMA trusted_schema=OFF")
+    found.execute("PRAGMA query_only=ON")
+    found.text_factory = readable
+    return found
+
+
+def readable(raw: bytes) -> str:
+    """Text that may be damaged."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def entries(connection: sqlite3.Connection, after: int = 0) -> Iterator[Entry]:
+    """The records with seq > `after` in order, one at a time."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM weighing_records WHERE seq > ? ORDER BY seq", (after,))  # noqa: S608
+    return map(entry_of, rows)
+
+
+def entry_of(row: tuple[object, ...]) -> Entry:
+    """A row of `entries`' columns, whatever was stored in them."""
+    return Entry(
+        seq=row[0] if isinstance(row[0], int) else 0,
+        uuid=str(row[1]),
+        card=str(row[2]),
+        weight=str(row[3]),
+        unit=str(row[4]),
+        station=str(row[5]),
+        measured_at=str(row[6]),
+        payload=str(row[7]),
+        hash=row[8] if isinstance(row[8], bytes) else b"",
+        signature=row[9] if isinstance(row[9], bytes) else b"",
+    )
+
+
+def checkpoints(connection: sqlite3.Connection) -> list[Checkpoint]:
+    """The declared gaps."""
+    rows = connection.execute("SELECT gateway, seq, hash, reason, signature FROM checkpoints ORDER BY seq")
+    return [Checkpoint(*row) for row in rows]

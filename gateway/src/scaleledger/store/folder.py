@@ -1,0 +1,85 @@
+"""The data folder: private to the gateway's user, and one process at a time.
+
+Files in it: `scaleledger.db` (with SQLite's -wal and -shm), `gateway.key`, `scaleledger.lock`; after damage also
+`scaleledger.db.corrupt-<UTC time>`; before a migration `scaleledger.db.before-<step>`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from scaleledger.domain.errors import StoreLocked, StoreUnusable
+
+DATABASE = "scaleledger.db"
+KEY = "gateway.key"
+LOCK = "scaleledger.lock"
+NEW = ".new"
+READY = ".ready"
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(fd: int) -> None:
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _try_lock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Folder:
+    """The folder at `path`, made (0700) if it is not there, and held by this process until `release`.
+
+    Raises StoreLocked when another process holds it, StoreUnusable when it cannot be made or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / DATABASE
+        self.key = path / KEY
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.chmod(0o700)
+            self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreUnusable(
+                f"the data folder {path} cannot be used: {error.strerror}. Give a folder that the gateway may write."
+            ) from error
+        try:
+            _try_lock(self._lock)
+        except OSError:
+            holder = os.read(self._lock, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._lock)
+            raise StoreLocked(
+                f"the data folder {path} is in use by another gateway (process {holder}). Stop that one first, or give "
+                "this one a folder of its own."
+            ) from None
+        os.truncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0) if hasattr(os, "pwrite") else None
+
+    def release(self) -> None:
+        """Let the folder go. Safe to call twice."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def sync(self) -> None:
+        """Make names given and taken in this folder durable."""
+        sync_folder(self.path)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a directory's entries; nothing to do where directories cannot be opened (Windows)."""
+    if sys.platform == "win32":
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def companions(database: Path) -> tuple[Path, Path]:
+    """SQLite's own two files beside a database: its log and its index of the log."""
+    return database.with_name(database.name + "-wal"), database.with_name(database.name + "-shm")

@@ -1,0 +1,1 @@
+"""Schema steps, applied in order of name. Only: CreateModel, AddField (null or db_default), AddIndex, RunSQL (atomic False), RunPython."""

@@ -1,0 +1,131 @@
+"""The tables, with the names and columns of the product's requirements, and what the ledger adds to them.
+
+`weighing_records` is written by the writer thread only; its number `seq` is SQLite's own row number, so the order of the
+chain is the order on disk and costs no index. The unique index on `uuid` is the one index on that table: it keeps the
+promise that a repeated request finds the record it made. Weights are text as printed.
+"""
+
+from typing import Any
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class RowNumber(fields.IntField[int]):
+    """A 64-bit integer that SQLite keeps as the row's own number (its type must read INTEGER)."""
+
+    SQL_TYPE = "INTEGER"
+
+    @property
+    def constraints(self) -> dict[str, Any]:
+        """From one on."""
+        return {"ge": 1}
+
+
+class Gateway(Model):
+    """The row of the gateway itself. `access_token` is sealed; `public_key` is hex."""
+
+    mac_address = fields.CharField(17, primary_key=True)
+    hostname = fields.CharField(255)
+    ip_address = fields.CharField(39, default="")
+    access_token = fields.CharField(1024, default="")
+    status = fields.CharField(20, default="")
+    last_heartbeat = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+    public_key = fields.CharField(64)
+    ever_approved = fields.BooleanField(default=False)
+
+    class Meta:
+        table = "gateway"
+
+
+class WeighingRecord(Model):
+    """One record of the ledger. `is_sent`: a centre has named it as held. `signature`: on the last one of a commit."""
+
+    seq = RowNumber(primary_key=True, generated=False)
+    uuid = fields.CharField(36, unique=True)
+    rfid_uid = fields.CharField(50)
+    weight = fields.CharField(64)
+    measured_at = fields.CharField(40)
+    is_sent = fields.BooleanField()
+    unit = fields.CharField(8)
+    station = fields.CharField(100)
+    payload = fields.TextField()
+    hash = fields.BinaryField()
+    signature = fields.BinaryField(null=True)
+
+    class Meta:
+        table = "weighing_records"
+
+
+class Delivery(Model):
+    """How far an uplink has come: every record up to `position` is acked or quarantined."""
+
+    uplink = fields.CharField(100, primary_key=True)
+    position = fields.BigIntField()
+
+    class Meta:
+        table = "delivery"
+
+
+class DeliveryException(Model):
+    """A record that a centre refused for what it is."""
+
+    id = fields.IntField(primary_key=True)
+    uplink = fields.CharField(100)
+    seq = fields.BigIntField()
+    outcome = fields.CharField(20)
+    reason = fields.CharField(1000)
+    at = fields.CharField(40)
+
+    class Meta:
+        table = "delivery_exceptions"
+        unique_together = (("uplink", "seq"),)
+
+
+class Card(Model):
+    """One card of the cached list."""
+
+    uid = fields.CharField(50, primary_key=True)
+    standing = fields.CharField(10)
+    label = fields.CharField(200)
+
+    class Meta:
+        table = "cards"
+
+
+class Setting(Model):
+    """Small facts about the ledger itself, such as `pruned_upto`."""
+
+    key = fields.CharField(50, primary_key=True)
+    value = fields.TextField()
+
+    class Meta:
+        table = "settings"
+
+
+class LedgerCheckpoint(Model):
+    """Signed: the chain goes on after this number and hash, though the record itself is not held."""
+
+    seq = RowNumber(primary_key=True, generated=False)
+    gateway = fields.CharField(17)
+    hash = fields.BinaryField()
+    reason = fields.CharField(200)
+    signature = fields.BinaryField()
+
+    class Meta:
+        table = "checkpoints"
+
+
+class SalvagedRow(Model):
+    """A row read from a damaged database that could not be proved; kept as it was read, for people."""
+
+    id = fields.IntField(primary_key=True)
+    seq = fields.BigIntField()
+    columns = fields.TextField()
+    why = fields.TextField()
+    source = fields.CharField(255)
+
+    class Meta:
+        table = "salvaged"
