@@ -14,10 +14,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
+from scaleledger.app.clock import SystemClock
 from scaleledger.config.model import Config
 from scaleledger.domain.errors import ScaleLedgerError
-from scaleledger.drivers import open_driver
-from scaleledger.transports import check_url
+from scaleledger.domain.station import Mode
+from scaleledger.drivers import WITH_CARDS, open_driver
+from scaleledger.transports import open_transport
 
 CARDS_FILE_BYTES = 16_000_000
 
@@ -114,6 +116,8 @@ def _beyond_the_schema(path: Path, config: Config) -> Iterator[str]:
             yield f"{path}: {key}.name: {station.name!r} is used twice; every record names its station"
         names.add(station.name)
         yield from _check_port(path, key, station.driver, station.url, station.options)
+        if station.mode is Mode.TAG and station.reader is None and station.driver not in WITH_CARDS:
+            yield f'{path}: {key}.mode: "tag" needs cards: add a reader table, or an indicator with a reader of its own'
         if station.reader is not None:
             yield from _check_port(
                 path, f"{key}.reader", station.reader.driver, station.reader.url, station.reader.options
@@ -128,6 +132,6 @@ def _check_port(path: Path, key: str, driver: str, url: str, options: dict[str, 
     except (ValueError, TypeError) as wrong:
         yield f"{path}: {key}.driver: {wrong}"
     try:
-        check_url(url)
+        open_transport(url, clock=SystemClock())
     except ValueError as wrong:
         yield f"{path}: {key}.url: {wrong}"

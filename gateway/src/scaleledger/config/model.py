@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scaleledger.domain.rearm import RearmRule
@@ -108,13 +108,6 @@ class StationSection(Section):
         30.0, ge=1, le=600, description="A load that does not come to rest is told after this time."
     )
     stale_s: float = Field(2.0, ge=0.5, le=86400, description="A value is unknown when no frame came for this long.")
-
-    @model_validator(mode="after")
-    def tag_needs_a_reader(self) -> "StationSection":
-        """Cards must come from somewhere."""
-        if self.mode is Mode.TAG and self.reader is None and self.driver != "suwol-1000":
-            raise ValueError(f'mode "tag" needs cards: add a reader table, or an indicator with one ({self.name})')
-        return self
 
 
 class UplinkSection(Section):

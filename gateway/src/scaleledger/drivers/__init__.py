@@ -18,6 +18,9 @@ NAMES = {
     "suwol-1000": "scaleledger.drivers.suwol1000",
 }
 
+WITH_CARDS = frozenset({"rfid-em4100", "suwol-1000"})
+"""Drivers whose devices report cards."""
+
 
 def open_driver(name: str, **options: object) -> Driver:
     """A new driver for one link.
