@@ -42,7 +42,7 @@ class SerialWire(Protocol):
 class DescriptorPort:
     """An open port on POSIX: read by the shared reader, written from the loop, which never waits for it."""
 
-    def __init__(self, fd: int, reader: SerialReader, *, stall_s: float = STALL_S) -> None:
+    def __init__(self, fd: int, reader: SerialReader, *, stall_s: float) -> None:
         self._fd = fd
         self._reader = reader
         self._stall_s = stall_s
@@ -129,6 +129,7 @@ class SerialTransport:
         rng: random.Random,
         reader: SerialReader | None = None,
         thread_per_port: bool = os.name == "nt",
+        stall_s: float = STALL_S,
     ) -> None:
         self._url = url
         self._settings = settings
@@ -136,6 +137,7 @@ class SerialTransport:
         self._own_reader = reader is None
         self._reader = reader or SerialReader(clock)
         self._thread_per_port = thread_per_port
+        self._stall_s = stall_s
         self._backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S, rng)
         self._standing = Standing(url)
         self.counters = LinkCounters()
@@ -188,10 +190,10 @@ class SerialTransport:
 
     async def _open(self) -> SerialWire:
         if sys.platform == "win32" or self._thread_per_port:
-            port = await in_thread(lambda: configure(self._settings, None, STALL_S), lambda late: late.close())
+            port = await in_thread(lambda: configure(self._settings, None, self._stall_s), lambda late: late.close())
             return ThreadedPort(port, self._clock)
         fd = await in_thread(lambda: open_descriptor(self._settings), close_descriptor)
-        return DescriptorPort(fd, self._reader)
+        return DescriptorPort(fd, self._reader, stall_s=self._stall_s)
 
 
 async def in_thread(call: Callable[[], T], discard: Callable[[T], None]) -> T:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import serial
 
-from scaleledger.transports.links import STALL_S, WRITE_LIMIT, DeviceLink
+from scaleledger.transports.links import WRITE_LIMIT, DeviceLink
 from scaleledger.transports.serial_thread import GONE, PENDING_LIMIT, READ_SIZE
 from scaleledger.wire.link import Monotonic
 
@@ -105,7 +105,7 @@ class ThreadedPort:
             try:
                 self._port.write(data)
             except serial.SerialTimeoutException:
-                self._call(lambda: self._end(f"the device has taken no bytes for {STALL_S:g} s"))
+                self._call(lambda: self._end(f"the device has taken no bytes for {self._port.write_timeout:g} s"))
                 return
             except (OSError, TypeError):
                 self._call(lambda: self._end(GONE))
