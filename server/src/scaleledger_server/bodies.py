@@ -55,8 +55,8 @@ def parse(text: str) -> Any:
         raise ValueError("nested too deep") from error
 
 
-def read_json(request: HttpRequest) -> Any:
-    """The request's body, parsed; None for an empty one. Raises Refusal (413, 400)."""
+def read_json(request: HttpRequest, *, if_empty: Any = None) -> Any:
+    """The request's body, parsed; `if_empty` when there is none. Raises Refusal (413, 400)."""
     try:
         body = request.body
     except RequestDataTooBig as error:
@@ -64,7 +64,7 @@ def read_json(request: HttpRequest) -> Any:
     except UnreadablePostError as error:
         raise Refusal(400, "invalid", "The body broke off.") from error
     if not body.strip():
-        return None
+        return if_empty
     try:
         return parse(body.decode("utf-8"))
     except ValueError as error:
@@ -121,11 +121,11 @@ def read_count(value: Any, field: str, low: int, high: int = SEQ_MAX) -> int:
 def read_instant(value: Any, field: str, now: datetime) -> datetime:
     """A time with its offset, as UTC, not before 2000 and not more than ten years ahead. Raises Invalid."""
     if not isinstance(value, str) or len(value) > 40:
-        raise Invalid(f"{field} is no time.", field)
+        raise Invalid(f"{field} is no time", field)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
-        raise Invalid(f"{field} is no time.", field) from error
+        raise Invalid(f"{field} is no time", field) from error
     if moment.tzinfo is None:
         raise Invalid(f"{field} has no offset from UTC.", field)
     if not YEAR_MIN <= moment.year <= now.year + YEARS_AHEAD_MAX:

@@ -39,6 +39,7 @@ def refused(refusal: Refusal) -> JsonResponse:
     if refusal.field:
         body["field"] = refusal.field
     response = JsonResponse(body, status=refusal.status)
+    response["Content-Length"] = str(len(response.content))
     if refusal.retry_after_s:
         response["Retry-After"] = str(refusal.retry_after_s)
     return response

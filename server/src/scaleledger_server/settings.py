@@ -99,6 +99,7 @@ TIME_ZONE = env.zone("SCALELEDGER_SERVER_TIME_ZONE", "UTC")
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # the installed packages are served as they are; nothing to collect
 WHITENOISE_AUTOREFRESH = False
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 UNFOLD = {"SITE_TITLE": "ScaleLedger", "SITE_HEADER": "ScaleLedger", "SHOW_HISTORY": True}
 

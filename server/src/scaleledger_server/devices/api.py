@@ -53,8 +53,6 @@ def read_registration(value: Any, remote_address: str) -> services.Registration:
 
 def read_heartbeat(value: Any, now: datetime) -> tuple[dict[str, Any], Head | None]:
     """`heartbeat` of the contract: what is kept for people, and the head if one came. Raises Invalid."""
-    if value is None:
-        return {}, None
     optional = ("version", "queued", "quarantined", "oldest_queued_at", "head", "sent_at")
     fields = read_fields(value, (), optional)
     reported: dict[str, Any] = {}
@@ -75,7 +73,7 @@ def heartbeat(request: HttpRequest) -> HttpResponse:
     """Bearer token; an empty body, or `heartbeat`. Answers 200 `heartbeat_answer`."""
     gateway = queries.by_authorization(request.headers.get("Authorization", ""))
     now = timezone.now()
-    reported, head = read_heartbeat(read_json(request), now)
+    reported, head = read_heartbeat(read_json(request, if_empty={}), now)
     services.note_heartbeat(gateway, reported, now)
     if head is not None:
         services.raise_anchor(gateway, head, now)

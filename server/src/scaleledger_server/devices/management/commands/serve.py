@@ -16,7 +16,7 @@ from django.db import connection
 from scaleledger_server.limits import CONNECTIONS_MAX
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
-SHUTDOWN_S = 4
+SHUTDOWN_S = 3
 
 
 class Command(BaseCommand):
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
     def _listen(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets NODELAY only if said
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))

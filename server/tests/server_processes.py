@@ -1,0 +1,91 @@
+"""A real server process, and a plain HTTP client for it."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+STARTUP_S = 30
+
+
+class ServerProcess:
+    """`scaleledger-server serve` on a free port, in its own data folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port_file = folder / "port"
+        self.process = None
+        self.port = 0
+
+    def environment(self):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALELEDGER_SERVER_")}
+        return {**kept, "SCALELEDGER_SERVER_DATA_DIR": str(self.folder), "PYTHONWARNINGS": "default"}
+
+    def command(self, *words, check=True):
+        return subprocess.run(
+            [sys.executable, "-m", "scaleledger_server.manage", *words],
+            env=self.environment(), check=check, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+    def start(self):
+        self.port_file.unlink(missing_ok=True)
+        words = ["serve", "--port", str(self.port), "--port-file", str(self.port_file)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scaleledger_server.manage", *words],
+            env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + STARTUP_S
+        while not self.port_file.exists():
+            assert self.process.poll() is None, self.process.stdout.read()
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.02)
+        self.port = int(self.port_file.read_text())
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def stop(self):
+        """Ask politely; returns the exit status and what was printed."""
+        self.process.send_signal(signal.SIGTERM)
+        printed, _ = self.process.communicate(timeout=10)
+        return self.process.returncode, printed
+
+
+class Client:
+    """One kept connection. `post` and `get` return (status, parsed body)."""
+
+    def __init__(self, port, token=""):
+        self.port, self.token, self.connection = port, token, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _ask(self, method, path, body=None):
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
+
+    def get(self, path):
+        return self._ask("GET", path)
+
+    def post(self, path, value):
+        return self._ask("POST", path, value if isinstance(value, bytes) else json.dumps(value).encode())
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None

@@ -1,0 +1,145 @@
+"""A real `serve` process: many clients at once, a stop on request, and `kill -9` in the middle of the load."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from gateway_ledgers import MAC, LedgerOf
+from scaleledger_server.limits import BODY_BYTES_MAX
+from server_api import as_contract
+from server_processes import Client, ServerProcess
+
+BATCH = "/api/weighing/records/batch/"
+KILLS = 5
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = ServerProcess(tmp_path)
+    server.start()
+    yield server
+    if server.process.poll() is None:
+        server.kill()
+
+
+def joined(server, ledger):
+    client = Client(server.port)
+    assert client.post("/devices/api/gateways/", ledger.registration())[0] == 201
+    server.command("approve", ledger.mac)
+    status, body = client.get(f"/devices/api/gateways/{ledger.mac}/")
+    assert (status, body["status"]) == (200, "active")
+    client.close()
+    return body["access_token"]
+
+
+def books(server):
+    return json.loads(server.command("records", "--json").stdout)
+
+
+def post_batches(server, token, batches, outcomes):
+    client = Client(server.port, token)
+    for batch in batches:
+        status, body = client.post(BATCH, batch)
+        assert status == 200
+        outcomes += [result["outcome"] for result in body["results"]]
+    client.close()
+
+
+def test_it_works_and_each_record_is_there_once_whoever_posts_it(server):
+    ledger = LedgerOf(signed=True)
+    token = joined(server, ledger)
+    batches = [ledger.batch(50) for _ in range(8)]
+    outcomes = [[], [], []]
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(post_batches, server, token, batches, kept) for kept in outcomes]:
+            done.result()
+    together = [word for words in outcomes for word in words]
+    assert together.count("created") == 400
+    assert together.count("held") == 800
+    assert books(server) == {"total": 400, "gateways": {MAC: 400}, "stations": {"dock-1": 400}, "duplicates": 0}
+    assert json.loads(server.command("chain_check", "--json", "--complete").stdout)["ok"]
+
+    with Client(server.port, token) as client:
+        status, body = client.post(BATCH, b" " * (BODY_BYTES_MAX * 2))
+    assert (status, as_contract(body, "error")["code"]) == (413, "body_too_large")
+
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    for path in ("/", "/static/weighing/plain.css", "/static/weighing/refresh.js"):
+        client.request("GET", path)
+        answer = client.getresponse()
+        assert (answer.status, len(answer.read()) > 100) == (200, True), path
+    client.close()
+
+    asked_at = time.monotonic()
+    status, printed = server.stop()
+    assert status == 0
+    assert time.monotonic() - asked_at < 5
+    assert len(printed.splitlines()) == 1, printed
+    assert f"http://127.0.0.1:{server.port}/" in printed
+
+
+def test_a_stop_does_not_wait_for_the_slow(server):
+    slow = socket.create_connection(("127.0.0.1", server.port))
+    slow.sendall(b"POST /devices/api/gateways/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
+    with Client(server.port) as client:
+        assert client.get(f"/devices/api/gateways/{MAC}/")[0] == 404
+    asked_at = time.monotonic()
+    assert server.stop()[0] == 0
+    assert time.monotonic() - asked_at < 5
+    slow.close()
+
+
+class Uploader(threading.Thread):
+    """Delivers batches in order, again and again until each is answered; keeps what was acknowledged."""
+
+    def __init__(self, server, token, batches):
+        super().__init__()
+        self.server, self.token, self.batches = server, token, batches
+        self.acknowledged = set()
+        self.failures = 0
+
+    def run(self):
+        client = Client(self.server.port, self.token)
+        for batch in self.batches:
+            while True:
+                try:
+                    status, body = client.post(BATCH, batch)
+                    break
+                except (OSError, http.client.HTTPException):
+                    self.failures += 1
+                    time.sleep(0.02)
+            assert status == 200
+            self.acknowledged |= {r["uuid"] for r in body["results"] if r["outcome"] in {"created", "held"}}
+        client.close()
+
+
+def test_what_was_acknowledged_survives_kill_9_exactly_once(server):
+    ledger = LedgerOf(signed=True)
+    token = joined(server, ledger)
+    batches = [ledger.batch(5) for _ in range(400)]
+    uploaders = [Uploader(server, token, batches[:270]), Uploader(server, token, batches[130:])]
+    for uploader in uploaders:
+        uploader.start()
+    for _ in range(KILLS):
+        before = sum(len(u.acknowledged) for u in uploaders)
+        deadline = time.monotonic() + 20
+        while sum(len(u.acknowledged) for u in uploaders) < before + 60 and any(u.is_alive() for u in uploaders):
+            assert time.monotonic() < deadline, "no progress"
+            time.sleep(0.005)
+        assert any(u.is_alive() for u in uploaders), "the load ended before the last kill"
+        server.kill()
+        server.start()
+    for uploader in uploaders:
+        uploader.join(60)
+        assert not uploader.is_alive()
+    assert sum(u.failures for u in uploaders) >= KILLS
+    acknowledged = uploaders[0].acknowledged | uploaders[1].acknowledged
+    assert len(acknowledged) == 2000
+    counts = books(server)
+    assert (counts["total"], counts["duplicates"]) == (2000, 0)
+    report = json.loads(server.command("chain_check", "--json", "--complete").stdout)
+    assert (report["ok"], report["gateways"][0]["records"]) == (True, 2000)
