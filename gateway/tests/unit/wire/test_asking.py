@@ -1,0 +1,70 @@
+import pytest
+from scaleledger.wire.asking import Pacing
+
+
+def test_prompt_answers_are_asked_for_once_per_interval():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    assert pacing.next_at == 0.0
+    pacing.sent(5.0)
+    assert pacing.next_at == pytest.approx(5.3)
+    pacing.replied(5.06)
+    assert pacing.next_at == pytest.approx(5.1)
+    pacing.sent(5.1)
+    pacing.replied(5.25)
+    assert pacing.next_at == pytest.approx(5.25)
+    assert not pacing.timed_out
+
+
+def test_one_open_question_is_overtaken_once_and_then_the_line_must_be_quiet():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    assert pacing.timed_out
+    pacing.sent(0.3)
+    assert pacing.next_at == pytest.approx(0.9)
+    pacing.replied(0.35)  # to the first, or to the second?
+    assert pacing.next_at == pytest.approx(0.35 + 0.75)
+    pacing.replied(0.4)  # both are in: nothing is open
+    assert pacing.next_at == pytest.approx(0.4)
+
+
+def test_a_lost_answer_costs_one_quiet_time():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    pacing.sent(0.3)
+    pacing.replied(0.36)
+    pacing.sent(pacing.next_at)
+    pacing.replied(1.2)
+    assert pacing.next_at == pytest.approx(1.21)
+
+
+def test_an_answer_that_nobody_asked_for_makes_the_line_settle():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    pacing.replied(0.05)
+    pacing.replied(0.06)
+    assert pacing.next_at == pytest.approx(0.06 + 0.75)
+    pacing.sent(0.81)
+    pacing.replied(0.9)
+    assert pacing.next_at == pytest.approx(0.91)
+
+
+def test_after_a_dead_line_the_first_answer_is_not_trusted_to_be_the_last():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    for at in (0.0, 0.3, 0.9, 1.5, 2.1):
+        pacing.sent(at)
+    pacing.replied(2.2)
+    assert pacing.next_at >= 2.2 + 0.75
+
+
+def test_a_line_that_is_never_quiet_is_asked_again():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    for n in range(1, 98):
+        pacing.replied(n * 0.1)
+    assert pacing.next_at == pytest.approx(10.0)
+
+
+def test_a_long_request_is_given_its_time():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0, extra_s=4.2)
+    assert pacing.next_at == pytest.approx(4.5)
