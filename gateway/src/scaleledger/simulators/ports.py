@@ -91,12 +91,15 @@ class PtyPort:
         self.up = False
         self._path = path
         self._fd: int | None = None
+        self._terminal = ""
         self._device: Plugged | None = None
         self._poll = select.poll()
         self._look_again: asyncio.TimerHandle | None = None
 
     async def start(self, device: Plugged) -> None:
         self._device = device
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {self._path.parent}; make it first")
         if self._path.exists() and not self._path.is_symlink():
             raise FileExistsError(f"{self._path} exists and is not a symbolic link; choose another path")
         self.plug()
@@ -106,13 +109,17 @@ class PtyPort:
             return
         fd, slave = os.openpty()
         tty.setraw(slave)
-        name = os.ttyname(slave)
+        self._terminal = os.ttyname(slave)
         os.close(slave)
+        try:
+            fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(self._terminal)
+            fresh.replace(self._path)
+        except OSError:
+            os.close(fd)
+            raise
         os.set_blocking(fd, False)
-        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(name)
-        fresh.replace(self._path)
         self._fd = fd
         self._poll.register(fd, select.POLLHUP)
         self._look(fd)
@@ -135,7 +142,7 @@ class PtyPort:
 
     async def close(self) -> None:
         self.unplug()
-        if self._path.is_symlink():
+        if self._path.is_symlink() and str(self._path.readlink()) == self._terminal:
             self._path.unlink()
 
     def _look(self, fd: int) -> None:

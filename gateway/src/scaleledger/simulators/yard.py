@@ -9,6 +9,7 @@ yard.journal.totals()    # what must be found in the ledger
 import asyncio
 import importlib
 import random
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -145,6 +146,9 @@ class Simulation:
         self.urls[spec.name] = port.where
 
     async def _open_station(self, spec: StationSpec, port: Port, rng: random.Random) -> None:
+        for card in spec.cards:
+            if not re.fullmatch("[0-9A-Za-z]{8}", card):
+                raise ValueError(f"a card at a SUWOL-1000 has eight letters or digits, not {card!r}")
         indicator = Indicator(spec.division, spec.division * 3000, spec.unit)
         device = SuwolDevice(indicator, rng, faults=combine(*spec.faults))
         station = SuwolStation(spec.name, port, device, journal=self.journal, pace=spec.pace)
@@ -167,6 +171,8 @@ class Simulation:
             raise ValueError(f"there is no scenario {spec.scenario!r}; known are {', '.join(SCENARIOS)}")
         reader = None
         if spec.reader_on:
+            for card in spec.cards:
+                frame_of_card(card)
             name = f"{spec.name}-reader"
             self.readers[name] = reader = TagReader(
                 name, open_port(spec.reader_on), frame_of_card, journal=self.journal
@@ -186,6 +192,8 @@ class Simulation:
         await talker.start(self._wheel)
 
     async def _open_reader(self, spec: StationSpec, port: Port) -> None:
+        for card in spec.cards:
+            frame_of_card(card)
         self.readers[spec.name] = reader = TagReader(
             spec.name, port, frame_of_card, journal=self.journal, cards=spec.cards
         )
