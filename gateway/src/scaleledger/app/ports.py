@@ -113,6 +113,14 @@ class Uplink(Protocol):
 class Centre(Protocol):
     """The side of an uplink that the gateway's life needs. Every call raises LinkError when nothing came of it."""
 
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether a token is in use; a refused one is not."""
+        ...
+
     async def sync(self, mac_address: str) -> Status:
         """Ask how this gateway stands; also learns what the centre offers (batches)."""
         ...
@@ -154,7 +162,10 @@ class Cards(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the centre knows this gateway by. `token` is empty until approved; `ever_approved` survives a lost token."""
+    """What the centre knows this gateway by. `token` is empty until approved; `ever_approved` survives a lost token.
+
+    `public_key` is hex, the half of the ledger's signing key that the centre may know.
+    """
 
     mac_address: str
     hostname: str
@@ -162,6 +173,7 @@ class Credentials:
     token: str = ""
     status: str = ""
     ever_approved: bool = False
+    public_key: str = ""
 
 
 class Identity(Protocol):

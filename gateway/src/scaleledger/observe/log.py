@@ -40,6 +40,7 @@ EVENTS = {
     "biz.keys": "Keys were entered.",
     "net.state": "The gateway's standing with the centre changed.",
     "net.registered": "The gateway asked the centre to be registered.",
+    "net.declined": "The centre declined the registration; a person must look there.",
     "net.approved": "The centre approved the gateway.",
     "net.credentials_cleared": "The centre refused the credentials; they are forgotten, records are kept.",
     "net.heartbeat": "A sign of life was accepted.",

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -277,8 +278,9 @@ class CentralUplink:
 async def _read(response: httpx2.Response) -> bytes:
     """The body as sent, bounded; a longer one is cut, and then is no JSON any more."""
     body = bytearray()
-    async for piece in response.aiter_raw():
-        body += piece
-        if len(body) > ANSWER_MAX_BYTES:
-            break
+    async with aclosing(response.aiter_raw()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > ANSWER_MAX_BYTES:
+                break
     return bytes(body[:ANSWER_MAX_BYTES])

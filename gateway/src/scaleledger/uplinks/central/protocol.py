@@ -233,6 +233,9 @@ def _no_answer(answer: Answer, what: str) -> LinkError:
     message = f"{what} was answered {answer.status}"
     if answer.status in LATER or answer.status >= 500:
         return LinkError(message, _retry_after_s(answer))
+    found = _object(answer)
+    if found is not None and "detail" in found:
+        return Disbelieved(f"{message} ({_words(answer)})")
     return Disbelieved(f"{message}, which is not the contract's")
 
 
