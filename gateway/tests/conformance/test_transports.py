@@ -7,8 +7,16 @@ import socket
 import threading
 
 import pytest
-from fakes.wires import BENCHES, BreaksOnFirstBytes, HangsUpInTheMiddle, Heard, Listener, Running, eventually
-
+from fakes.wires import (
+    BENCHES,
+    BreaksOnFirstBytes,
+    HangsUpInTheMiddle,
+    Heard,
+    Listener,
+    Running,
+    eventually,
+    open_descriptors,
+)
 from scaleledger.transports import SCHEMES
 from scaleledger.wire.link import LinkState
 
@@ -151,7 +159,7 @@ async def test_a_cancelled_run_leaves_nothing(bench, when):
     transport, device = bench
     listener = Listener()
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
-    descriptors = set(os.listdir("/proc/self/fd"))
+    descriptors = open_descriptors()
     async with Running(transport, listener.accept):
         await asyncio.sleep(0)
         if when != "before it is open":
@@ -164,4 +172,4 @@ async def test_a_cancelled_run_leaves_nothing(bench, when):
     await device.vanish()
     await eventually(lambda: asyncio.all_tasks() <= tasks, "the end of all tasks")
     await eventually(lambda: set(threading.enumerate()) <= threads, "the end of all threads")
-    await eventually(lambda: set(os.listdir("/proc/self/fd")) <= descriptors, "the closing of all descriptors")
+    await eventually(lambda: open_descriptors() <= descriptors, "the closing of all descriptors")

@@ -32,6 +32,10 @@ async def eventually(condition, what="the condition"):
         await asyncio.sleep(0.002)
 
 
+def open_descriptors():
+    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are what is compared
+
+
 def seeded():
     return random.Random(7)
 
@@ -193,6 +197,12 @@ class DialsIn(SocketDevice):
         await eventually(lambda: self.transport.address[1] and self.transport.status.state != "closed")
         host, port = self.transport.address
         self.reader, self.writer = await asyncio.open_connection(host, port, local_addr=(self.source, 0))
+
+    async def is_turned_away(self):
+        with contextlib.suppress(ConnectionError):  # so soon that not even the connecting ends well
+            await self.appear()
+            await self.let_go()
+        await self.vanish()
 
 
 class WaitsForCalls(SocketDevice):

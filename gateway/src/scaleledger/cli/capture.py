@@ -65,6 +65,7 @@ def hex_and_text(chunk: Chunk) -> list[str]:
 
 async def record(transport: Transport, recorder: Recorder, seconds: float | None) -> str:
     """Run until the time is over or the transport ends; what went wrong, or an empty text."""
+    click.echo(f"listening on {transport.url}; Ctrl-C ends")
     running = asyncio.ensure_future(transport.run(recorder.accept))
     try:
         async with asyncio.timeout(seconds):
@@ -112,3 +113,7 @@ def command(url: str, file: Path, seconds: float | None, show: bool) -> None:  #
         click.echo(wrong, err=True)
         sys.exit(3)
     click.echo(f"{recorder.bytes_in} bytes kept in {file}")
+
+
+if __name__ == "__main__":
+    command()

@@ -23,6 +23,7 @@ from scaleledger.wire.link import Monotonic
 
 READ_SIZE = 65_536
 PENDING_LIMIT = 1_048_576  # bytes read and not yet taken by the loop; above it the thread stops reading
+READER_STOPPED = "the serial reader was stopped"
 GONE = "the port is gone: unplugged or switched off"
 
 
@@ -45,8 +46,16 @@ class WatchedPort(Protocol):
 class SerialReader:
     """The thread and its queues. Started by the first port, stopped by `stop`; belongs to one event loop."""
 
-    def __init__(self, clock: Monotonic, *, gather_s: float = 0.010, gather_above: int = 8) -> None:
+    def __init__(
+        self,
+        clock: Monotonic,
+        *,
+        gather_s: float = 0.010,
+        gather_above: int = 8,
+        pending_limit: int = PENDING_LIMIT,
+    ) -> None:
         self._clock = clock
+        self._pending_limit = pending_limit
         self._gather_s = gather_s
         self._gather_above = gather_above
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,9 +77,16 @@ class SerialReader:
         """Whether the thread is alive."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that were read and wait for the loop."""
+        return self._pending_bytes
+
     def attach(self, fd: int, port: WatchedPort) -> None:
-        """Watch a non-blocking descriptor. The caller closes it, after `released`."""
-        assert not self._stopped, "the serial reader was stopped"
+        """Watch a non-blocking descriptor. The caller closes it, after `released` (which comes at once from a stopped one)."""
+        if self._stopped:
+            asyncio.get_running_loop().call_soon(port.released, READER_STOPPED)
+            return
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             self._wake_out, self._wake_in = os.pipe()
@@ -149,7 +165,7 @@ class SerialReader:
             self._follow_orders(selector)
             for key in list(selector.get_map().values()):
                 if key.data is not None:
-                    self._let_go(selector, key.fd, key.data, "the serial reader stopped")
+                    self._let_go(selector, key.fd, key.data, READER_STOPPED)
             self._publish()
 
     def _serve(self, selector: selectors.BaseSelector, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
@@ -220,6 +236,6 @@ class SerialReader:
                 return False
             self.hand_overs += 1
         with self._shared:
-            while self._pending_bytes > PENDING_LIMIT and not self._stopped:
+            while self._pending_bytes > self._pending_limit and not self._stopped:
                 self._shared.wait()
         return True
