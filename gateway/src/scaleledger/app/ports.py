@@ -5,12 +5,12 @@ clock with simulated neighbours.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from scaleledger.domain.delivery import Batch, ItemOutcome
+from scaleledger.domain.gateway import CardStanding as CardStanding  # noqa: PLC0414 - part of a port
+from scaleledger.domain.gateway import Credentials as Credentials  # noqa: PLC0414 - part of a port
 from scaleledger.domain.standing import Introduction, SignOfLife, Status
 from scaleledger.domain.weighing import Counts, Draft, LastCapture, Record
 from scaleledger.wire.link import Accept, Link, LinkReceiver, LinkState, Transport, TransportStatus
@@ -146,34 +146,10 @@ class Centre(Protocol):
         ...
 
 
-class CardStanding(StrEnum):
-    """What the catalogue says of a card."""
-
-    KNOWN = "known"
-    UNKNOWN = "unknown"
-    INACTIVE = "inactive"
-
-
 class Cards(Protocol):
     """The cached card list; answers from memory."""
 
     def standing(self, uid: str) -> CardStanding: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the centre knows this gateway by. `token` is empty until approved; `ever_approved` survives a lost token.
-
-    `public_key` is hex, the half of the ledger's signing key that the centre may know.
-    """
-
-    mac_address: str
-    hostname: str
-    ip_address: str
-    token: str = ""
-    status: str = ""
-    ever_approved: bool = False
-    public_key: str = ""
 
 
 class Identity(Protocol):

@@ -1,0 +1,140 @@
+"""The store: one private folder with the ledger in it.
+
+    store = await Store.open(path, clock=clock, mac_address=mac, hostname=name)
+    record = await store.ledger.append(draft)      # durable when it returns
+    await store.close()                            # everything accepted is committed
+
+One thread writes (`writer`), one reads for delivery (`reader`); Tortoise keeps the small tables (`identity`, `cards`).
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Protocol
+
+from scaleledger import __version__
+from scaleledger.domain.errors import ChainBroken
+from scaleledger.domain.ledger import GENESIS, verify
+from scaleledger.domain.weighing import Head
+from scaleledger.observe.log import get_logger
+from scaleledger.store.cards import Cards, load_cards
+from scaleledger.store.connection import checkpoints, entries
+from scaleledger.store.database import Opening, prepare
+from scaleledger.store.folder import Folder
+from scaleledger.store.identity import Identity, ensure_row
+from scaleledger.store.offline import verify_file
+from scaleledger.store.orm import Orm
+from scaleledger.store.outbox import Outbox, read_books
+from scaleledger.store.signing import SigningKey
+from scaleledger.store.weighings import Weighings
+from scaleledger.store.writer import Added, Writer
+
+__all__ = ["Opening", "Store", "verify_file"]
+
+PROVED_AT_START = 5_000
+RESERVE_MB = 64
+
+log = get_logger()
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+
+class Store:
+    """An open data folder. Made by `open`; its parts are `ledger`, `outbox`, `identity` and `cards`."""
+
+    def __init__(self, key: SigningKey, opening: Opening) -> None:
+        self._key = key
+        self._parts = AsyncExitStack()
+        self._writer: Writer
+        self.report = opening
+        self.ledger: Weighings
+        self.outbox: Outbox
+        self.identity: Identity
+        self.cards: Cards
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock,
+        mac_address: str,
+        hostname: str,
+        ip_address: str = "",
+        reserve_mb: int = RESERVE_MB,
+        software: str = __version__,
+    ) -> "Store":
+        """Open the data folder at `path`, made if need be; `report` says what was found.
+
+        `mac_address` counts at the first start only: later the stored one is the gateway's name (`identity.mac_address`).
+        Raises StoreLocked when another gateway has the folder, StoreUnusable when it cannot be used as the promise needs.
+        """
+        async with AsyncExitStack() as parts:
+            folder = Folder(path)
+            parts.callback(folder.release)
+            key, opening, reader = await prepare(folder, mac_address=mac_address, at=clock.now(), reserve_mb=reserve_mb)
+            parts.callback(reader.close)
+            orm = Orm()
+            parts.push_async_callback(orm.close)
+            await orm.open(folder.database)
+            mac = await orm.run(
+                ensure_row(key, clock, mac_address=mac_address, hostname=hostname, ip_address=ip_address)
+            )
+            broken = await reader.run(newest_broken)
+            books = await reader.run(read_books)
+            store = cls(key, replace(opening, broken=broken))
+            store.cards = Cards(orm, await orm.run(load_cards()))
+            store.identity = Identity(orm, key, clock, mac)
+            store._writer = Writer(folder.database, key, gateway=mac, software=software, told=store._told)
+            store.ledger = Weighings(store._writer, reader)
+            store.outbox = Outbox(store._writer, reader, clock, books)
+            store._parts = parts.pop_all()
+        if broken is not None:
+            log.error("sys.ledger_broken", seq=broken[0], why=broken[1])
+        log.info("sys.store_opened", folder=str(path), records=books.held, head=store.head().seq)
+        return store
+
+    @property
+    def public_key(self) -> str:
+        """The gateway's public key, 64 hex digits."""
+        return self._key.public_hex
+
+    def head(self) -> Head:
+        """The newest number and hash, signed; number 0 and no signature while the ledger is empty."""
+        return self.outbox.head
+
+    async def close(self) -> None:
+        """Commit everything accepted and what the uplinks learned, then let the folder go. Safe to call twice."""
+        self.outbox.close()
+        await self._writer.close()
+        await self._parts.aclose()
+
+    def _told(self, added: Added, head: Head) -> None:
+        self.ledger.note(added)
+        self.outbox.note(added, head)
+
+
+def newest_broken(connection: Connection) -> tuple[int, str] | None:
+    """Number and reason of the first of the newest records that cannot be proved, or None."""
+    (newest,) = connection.execute("SELECT COALESCE(max(seq), 0) FROM weighing_records").fetchone()
+    start = max(0, newest - PROVED_AT_START)
+    declared = checkpoints(connection)
+    row = connection.execute("SELECT hash FROM weighing_records WHERE seq = ?", (start,)).fetchone()
+    known = {c.seq: c.hash for c in declared}
+    try:
+        verify(
+            entries(connection, start),
+            checkpoints=[c for c in declared if c.seq >= start],
+            after=(start, row[0] if row else known.get(start, GENESIS)),
+        )
+    except ChainBroken as error:
+        return error.seq, error.why
+    return None

@@ -16,7 +16,10 @@ BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 1024  # a lone record with its ack dirties 12.2 KB of disk blocks at 1024, 14.0 at 2048, 21 at 4096
 WAL_PAGES = 4000
 PRAGMAS = {"journal_mode": "wal", "synchronous": 2}
-_COLUMNS = "seq, uuid, rfid_uid, weight, unit, station, measured_at, payload, hash, signature"
+ENTRY_COLUMNS = (
+    "seq, uuid, rfid_uid, weight, unit, station, measured_at, CAST(payload AS TEXT), hash, COALESCE(signature, x'')"
+)
+ENTRIES_AFTER = f"SELECT {ENTRY_COLUMNS} FROM weighing_records WHERE seq > ? ORDER BY seq"  # noqa: S608
 
 
 def connect(path: Path, *, page_bytes: int = PAGE_BYTES) -> sqlite3.Connection:
@@ -70,25 +73,20 @@ def readable(raw: bytes) -> str:
 
 
 def entries(connection: sqlite3.Connection, after: int = 0) -> Iterator[Entry]:
-    """The records with seq > `after` in order, one at a time."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM weighing_records WHERE seq > ? ORDER BY seq", (after,))  # noqa: S608
-    return map(entry_of, rows)
-
-
-def entry_of(row: tuple[object, ...]) -> Entry:
-    """A row of `entries`' columns, whatever was stored in them."""
-    return Entry(
-        seq=row[0] if isinstance(row[0], int) else 0,
-        uuid=str(row[1]),
-        card=str(row[2]),
-        weight=str(row[3]),
-        unit=str(row[4]),
-        station=str(row[5]),
-        measured_at=str(row[6]),
-        payload=str(row[7]),
-        hash=row[8] if isinstance(row[8], bytes) else b"",
-        signature=row[9] if isinstance(row[9], bytes) else b"",
-    )
+    """The records with seq > `after` in order, one at a time. `connection` comes from `connect_readonly`."""
+    last = after
+    connection.text_factory = str
+    try:
+        for row in connection.execute(ENTRIES_AFTER, (after,)):
+            last = row[0]
+            yield Entry(*row)
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    else:
+        return
+    connection.text_factory = readable  # slower, and only met in a damaged row
+    yield from map(Entry._make, connection.execute(ENTRIES_AFTER, (last,)))
 
 
 def checkpoints(connection: sqlite3.Connection) -> list[Checkpoint]:

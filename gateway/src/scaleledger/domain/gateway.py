@@ -1,0 +1,28 @@
+"""What a gateway keeps of itself and of the card list while the centre is away."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CardStanding(StrEnum):
+    """What the catalogue says of a card."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the centre knows this gateway by. `token` is empty until approved; `ever_approved` survives a lost token.
+
+    `public_key` is hex, the half of the ledger's signing key that the centre may know.
+    """
+
+    mac_address: str
+    hostname: str
+    ip_address: str
+    token: str = ""
+    status: str = ""
+    ever_approved: bool = False
+    public_key: str = ""

@@ -1,0 +1,262 @@
+"""What is owed to each uplink: a position that only moves forward, and the exceptions above it.
+
+Every record up to the position is acked or quarantined. Acks come out of order when several batches are under way; those
+above the position are remembered here and the position follows when the gap closes. What was learned becomes durable with
+the next weighing, or after LINGER_S of quiet, or when the store closes: losing it only sends a record again.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from sqlite3 import Connection
+from typing import Protocol
+
+from scaleledger.domain import ledger
+from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
+from scaleledger.domain.errors import ChainBroken
+from scaleledger.domain.weighing import Counts, Head, Record
+from scaleledger.observe.log import get_logger
+from scaleledger.store.connection import entries
+from scaleledger.store.reader import Reader
+from scaleledger.store.writer import Added, Mark, Writer
+
+LINGER_S = 1.5  # longer than the pace of one weighing a second, so that its ack rides with the next one
+MARKS_MAX = 500
+REASON_CHARS_MAX = 1000
+STATIONS_COUNTED_MAX = 10_000
+
+log = get_logger()
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+
+@dataclass(slots=True)
+class Standing:
+    """One uplink's position, the settled numbers above it, and how many records it refused."""
+
+    position: int = 0
+    beyond: set[int] = field(default_factory=set)
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the ledger holds at opening: how many records, the numbers that no record has (ranges, both ends in)."""
+
+    held: int
+    gaps: tuple[tuple[int, int], ...]
+    standings: dict[str, Standing]
+
+
+def read_books(connection: Connection) -> Books:
+    """The books, from the database."""
+    (held,) = connection.execute("SELECT count(*) FROM weighing_records").fetchone()
+    gaps = []
+    for (seq,) in connection.execute("SELECT seq FROM checkpoints ORDER BY seq").fetchall():
+        (below,) = connection.execute(
+            "SELECT COALESCE(max(seq), 0) FROM weighing_records WHERE seq <= ?", (seq,)
+        ).fetchone()
+        if below < seq:
+            gaps.append((below + 1, seq))
+    standings = {
+        uplink: Standing(position) for uplink, position in connection.execute("SELECT uplink, position FROM delivery")
+    }
+    for uplink, seq in connection.execute("SELECT uplink, seq FROM delivery_exceptions"):
+        standing = standings.setdefault(uplink, Standing())
+        standing.quarantined += 1
+        if seq > standing.position:
+            standing.beyond.add(seq)
+    return Books(held, tuple(gaps), standings)
+
+
+class Outbox:
+    """The records that the uplinks have not settled yet."""
+
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, books: Books) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+        self._held = books.held
+        self._gaps = books.gaps
+        self._standings = books.standings
+        self._head: Head = writer.opening_head
+        self._waiters: list[asyncio.Future[None]] = []
+        self._linger: asyncio.TimerHandle | None = None
+
+    @property
+    def head(self) -> Head:
+        """The newest number and hash, signed."""
+        return self._head
+
+    def note(self, added: Added, head: Head) -> None:
+        """A commit was made."""
+        self._held += len(added)
+        self._head = head
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def next_batch(self, uplink: str, limit: int, after: int = 0) -> Batch | None:
+        """The oldest unsettled records with seq > `after`, at most `limit`, quarantined ones left out; None if none.
+
+        A record that cannot be proved is not sent as good: it is quarantined here and said.
+        """
+        standing = self._standing(uplink)
+        start = max(after, standing.position)
+        head = self._head
+        if head.seq <= start:
+            return None
+        settled = frozenset(standing.beyond)
+        records, broken = await self._reader.run(lambda connection: _take(connection, start, limit, settled))
+        if broken:
+            for seq, why in broken:
+                log.error("sys.ledger_broken", seq=seq, why=why)
+            await self.settle(uplink, [ItemOutcome(seq, Outcome.QUARANTINE, f"ledger: {why}") for seq, why in broken])
+            return await self.next_batch(uplink, limit, after) if not records else Batch(tuple(records), self._head)
+        return Batch(tuple(records), self._head) if records else None
+
+    async def settle(self, uplink: str, outcomes: Sequence[ItemOutcome]) -> None:
+        """Keep the outcomes. Acks may become durable later than this returns: losing one only sends a record again."""
+        standing = self._standing(uplink)
+        acked: list[int] = []
+        refused: list[tuple[int, str, str]] = []
+        for item in outcomes:
+            if item.outcome is Outcome.RETRY or item.seq <= standing.position or item.seq in standing.beyond:
+                continue
+            standing.beyond.add(item.seq)
+            if item.outcome is Outcome.ACKED:
+                acked.append(item.seq)
+            else:
+                refused.append((item.seq, item.reason[:REASON_CHARS_MAX], ledger.time_text(self._clock.now())))
+        if not acked and not refused:
+            return
+        standing.quarantined += len(refused)
+        self._advance(standing)
+        self._writer.mark(Mark(uplink, ranges(acked), tuple(refused), standing.position))
+        self._make_durable_soon()
+
+    async def wait_for_append(self, seen: int) -> int:
+        """Wait until the newest seq is greater than `seen`; returns it."""
+        while self._head.seq <= seen:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+        return self._head.seq
+
+    async def counts(self, uplink: str) -> Counts:
+        """The books. `by_station` counts the queued ones; it is empty above 10,000 of them."""
+        standing = self._standing(uplink)
+        missing = sum(min(high, standing.position) - low + 1 for low, high in self._gaps if low <= standing.position)
+        settled = standing.position - missing + len(standing.beyond)
+        queued = self._held - settled
+        oldest, by_station = None, dict[str, int]()
+        if queued:
+            start, beyond = standing.position, frozenset(standing.beyond)
+            counted = queued <= STATIONS_COUNTED_MAX
+            oldest, by_station = await self._reader.run(lambda c: _queued(c, start, beyond, counted=counted))
+        return Counts(
+            held=self._held,
+            sent=settled - standing.quarantined,
+            queued=queued,
+            quarantined=standing.quarantined,
+            oldest_queued_at=oldest,
+            by_station=by_station,
+        )
+
+    def close(self) -> None:
+        """Nothing lingers any more; the writer's end makes the rest durable."""
+        if self._linger is not None:
+            self._linger.cancel()
+
+    def _standing(self, uplink: str) -> Standing:
+        standing = self._standings.get(uplink)
+        if standing is None:
+            standing = self._standings[uplink] = Standing()
+        self._advance(standing)
+        return standing
+
+    def _advance(self, standing: Standing) -> None:
+        moved = True
+        while moved:
+            moved = False
+            while standing.position + 1 in standing.beyond:
+                standing.position += 1
+                standing.beyond.remove(standing.position)
+            for low, high in self._gaps:
+                if low <= standing.position + 1 <= high:
+                    standing.position, moved = high, True
+
+    def _make_durable_soon(self) -> None:
+        if self._writer.marks_waiting > MARKS_MAX:
+            self._writer.flush()
+        elif self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._quiet)
+
+    def _quiet(self) -> None:
+        self._linger = None
+        self._writer.flush()
+
+
+def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Numbers as ranges, both ends in."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return tuple(found)
+
+
+def _take(
+    connection: Connection, start: int, limit: int, settled: frozenset[int]
+) -> tuple[list[Record], list[tuple[int, str]]]:
+    records: list[Record] = []
+    broken: list[tuple[int, str]] = []
+    known = dict(connection.execute("SELECT seq, hash FROM checkpoints WHERE seq >= ?", (start,)).fetchall())
+    before = connection.execute("SELECT hash FROM weighing_records WHERE seq = ?", (start,)).fetchone()
+    last, prev = start, before[0] if before else known.get(start, ledger.GENESIS)
+    rows = entries(connection, start)
+    for entry in rows:
+        if entry.seq != last + 1:
+            prev = known.get(entry.seq - 1, b"")
+        if entry.seq not in settled:
+            try:
+                ledger.check_link(entry, prev)
+                records.append(ledger.record_of(entry, prev))
+            except ChainBroken as error:
+                broken.append((entry.seq, error.why))
+        last, prev = entry.seq, entry.hash
+        if len(records) >= limit or len(broken) >= limit:
+            break
+    return records, broken
+
+
+def _queued(
+    connection: Connection, start: int, settled: frozenset[int], *, counted: bool
+) -> tuple[datetime | None, dict[str, int]]:
+    oldest: datetime | None = None
+    by_station: dict[str, int] = {}
+    rows = connection.execute("SELECT seq, payload, station FROM weighing_records WHERE seq > ? ORDER BY seq", (start,))
+    for seq, payload, station in rows:
+        if seq in settled:
+            continue
+        if oldest is None:
+            oldest = datetime.fromisoformat(json.loads(payload)["measured_at"])
+        if not counted:
+            break
+        by_station[station] = by_station.get(station, 0) + 1
+    return oldest, by_station

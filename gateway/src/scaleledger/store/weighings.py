@@ -1,0 +1,54 @@
+"""The ledger as the line sees it: append, and what a station captured last."""
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from sqlite3 import Connection
+
+from scaleledger.domain.weighing import Draft, Kind, LastCapture, Record
+from scaleledger.store.reader import Reader
+from scaleledger.store.writer import Added, Writer
+
+
+class Weighings:
+    """Where weighings become durable."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._captures: dict[str, LastCapture | None] = {}
+
+    async def append(self, draft: Draft) -> Record:
+        """Commit one weighing; returns after the synced commit. A repeated uuid returns the stored record.
+
+        Raises StoreFull or StoreError: then nothing was kept; LedgerError when the draft cannot be a record at all.
+        """
+        return await self._writer.append(draft)
+
+    async def last_capture(self, station: str) -> LastCapture | None:
+        """The newest weighing of a station, or None. Asks the disk once per station, from the newest record backwards."""
+        if station not in self._captures:
+            found = await self._reader.run(lambda connection: _newest(connection, station))
+            self._captures.setdefault(station, found)
+        return self._captures[station]
+
+    def note(self, added: Added) -> None:
+        """Remember what was committed."""
+        for draft, record in added:
+            if draft.kind is Kind.WEIGHING:
+                self._captures[record.station] = LastCapture(
+                    record.uuid, record.weight, record.unit, record.card, record.measured_at
+                )
+
+
+def _newest(connection: Connection, station: str) -> LastCapture | None:
+    rows = connection.execute(
+        "SELECT uuid, weight, unit, rfid_uid, measured_at, payload FROM weighing_records WHERE station = ? "
+        "ORDER BY seq DESC",
+        (station,),
+    )
+    for uuid, weight, unit, card, at, payload in rows:
+        if json.loads(payload).get("kind") == Kind.WEIGHING.value:
+            rows.close()
+            return LastCapture(uuid, Decimal(weight), unit, card, datetime.fromisoformat(at))
+    return None

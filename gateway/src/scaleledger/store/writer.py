@@ -1,0 +1,341 @@
+"""The one thread that makes weighings durable.
+
+It commits at once when idle and takes all that waits when busy, so one flush serves every station and the disk's own speed
+sets the size of a group; no timer delays anybody. Numbers, links and the head's signature are given inside the
+transaction. Nobody is told anything before the commit has returned. Acks from a centre ride along with the next group.
+"""
+
+import asyncio
+import contextlib
+import queue
+import shutil
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scaleledger.domain import ledger
+from scaleledger.domain.errors import StoreError, StoreFull, StoreUnusable
+from scaleledger.domain.weighing import Draft, Head, Record
+from scaleledger.observe.failpoints import FailpointError, reach
+from scaleledger.observe.log import get_logger
+from scaleledger.store.connection import ENTRY_COLUMNS, connect
+from scaleledger.store.signing import SigningKey
+
+WAITING_MAX = 10_000
+GROUP_MAX = 1_000
+POSITION_STEP = 50
+"""A delivery position is written when it has moved this far, or at a quiet moment; losing one only sends records again."""
+
+log = get_logger()
+
+_INSERT = "INSERT INTO weighing_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SENT = "UPDATE weighing_records SET is_sent = 1 WHERE seq BETWEEN ? AND ? AND is_sent = 0"
+_POSITION = "INSERT INTO delivery VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET position = excluded.position"
+_REFUSED = (
+    "INSERT INTO delivery_exceptions (uplink, seq, outcome, reason, at) VALUES (?, ?, 'quarantined', ?, ?) "
+    "ON CONFLICT (uplink, seq) DO UPDATE SET reason = excluded.reason, at = excluded.at"
+)
+_STORED = f"SELECT {ENTRY_COLUMNS} FROM weighing_records WHERE uuid = ?"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What an uplink learned: records acked (ranges of seq, both ends in), refused (seq, reason, time), its position."""
+
+    uplink: str
+    acked: tuple[tuple[int, int], ...]
+    refused: tuple[tuple[int, str, str], ...]
+    position: int
+
+
+@dataclass(slots=True)
+class _Waiting:
+    draft: Draft
+    future: "asyncio.Future[Record]"
+
+
+@dataclass(slots=True)
+class _Group:
+    waiting: list[_Waiting] = field(default_factory=list)
+    flush: bool = False
+    last: bool = False
+
+
+class _Order:
+    """What else may lie in the queue."""
+
+
+_FLUSH, _STOP = _Order(), _Order()
+Added = Sequence[tuple[Draft, Record]]
+Answer = tuple["asyncio.Future[Record]", Record | StoreError]
+
+
+class Writer:
+    """Group commit. Made and used on the event loop; `told` is called there with what each commit added and the new head."""
+
+    def __init__(
+        self, path: Path, key: SigningKey, *, gateway: str, software: str, told: Callable[[Added, Head], None]
+    ) -> None:
+        self._path = path
+        self._key = key
+        self._gateway = gateway
+        self._software = software
+        self._told = told
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Waiting | _Order] = queue.SimpleQueue()
+        self._marks: deque[Mark] = deque()
+        self._positions: dict[str, int] = {}
+        self._due: dict[str, int] = {}
+        self._pending: set[asyncio.Future[Record]] = set()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._closing = False
+        self._connection: sqlite3.Connection | None = None
+        self._seq, self._hash, self._signature = 0, ledger.GENESIS, b""
+        self._connection = self._open()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def opening_head(self) -> Head:
+        """The head found when opening."""
+        return Head(self._seq, self._hash.hex(), self._signature.hex())
+
+    def append(self, draft: Draft) -> "asyncio.Future[Record]":
+        """Queue a draft; the future ends after the commit. Raises StoreFull, StoreError, or LedgerError for no record."""
+        if self._closing or self._ended.done():
+            raise StoreError("the store is closed; the weighing was not kept")
+        if len(self._pending) >= WAITING_MAX:
+            raise StoreFull(f"{WAITING_MAX} weighings wait for the disk already; it is too slow or stands still")
+        ledger.payload_text(draft, seq=ledger.SEQ_MAX, gateway=self._gateway, software=self._software)
+        future: asyncio.Future[Record] = self._loop.create_future()
+        self._pending.add(future)
+        self._queue.put(_Waiting(draft, future))
+        return future
+
+    def mark(self, mark: Mark) -> None:
+        """Keep what an uplink learned with the next commit; `flush` makes one."""
+        self._marks.append(mark)
+
+    @property
+    def marks_waiting(self) -> int:
+        """How many marks wait for a commit."""
+        return len(self._marks)
+
+    def flush(self) -> None:
+        """Commit the marks that wait, though no weighing does."""
+        self._queue.put(_FLUSH)
+
+    async def close(self) -> None:
+        """Commit everything accepted, then end. Safe to call twice."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(_STOP)
+        await asyncio.shield(self._ended)
+        self._thread.join()
+
+    # On the loop, called by the thread
+
+    def _resolve(self, answers: list[Answer], added: Added, head: Head) -> None:
+        self._told(added, head)
+        for future, answer in answers:
+            self._pending.discard(future)
+            if future.done():
+                continue
+            if isinstance(answer, StoreError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _end(self) -> None:
+        for future in self._pending:
+            if not future.done():
+                future.set_exception(StoreError("the store's writer ended; repeat the weighing with the same uuid"))
+        self._pending.clear()
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    # In the thread
+
+    def _run(self) -> None:
+        try:
+            last = False
+            while not last:
+                group = self._gather()
+                last = group.last
+                self._commit(group)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits
+                self._loop.call_soon_threadsafe(self._end)
+
+    def _gather(self) -> _Group:
+        group = _Group()
+        item: _Waiting | _Order = self._queue.get()
+        while True:
+            if isinstance(item, _Waiting):
+                group.waiting.append(item)
+            else:
+                group.flush = True
+                group.last = item is _STOP
+            if group.last or len(group.waiting) >= GROUP_MAX:
+                return group
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return group
+
+    def _commit(self, group: _Group) -> None:
+        marks = [self._marks.popleft() for _ in range(len(self._marks))]
+        if not group.waiting and not marks and not self._due:
+            return
+        before = self._seq
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            answers, added, signature = self._write(connection, group.waiting)
+            self._write_marks(connection, marks, all_positions=group.flush)
+            reach("store.before-commit")
+            connection.execute("COMMIT")
+            if added:
+                newest = added[-1][1]
+                self._seq, self._hash, self._signature = newest.seq, bytes.fromhex(newest.hash), signature
+            reach("store.after-commit")
+        except (sqlite3.Error, StoreUnusable, FailpointError) as error:
+            answers, added = self._recover(group.waiting, error, before)
+            self._marks.extendleft(reversed(marks))
+        if answers:
+            self._loop.call_soon_threadsafe(self._resolve, answers, added, self.opening_head)
+
+    def _write(
+        self, connection: sqlite3.Connection, waiting: Iterable[_Waiting]
+    ) -> tuple[list[Answer], list[tuple[Draft, Record]], bytes]:
+        answers: list[Answer] = []
+        added: list[tuple[Draft, Record]] = []
+        signature = b""
+        rows: list[list[object]] = []
+        new: dict[str, Record] = {}
+        seq, prev = self._seq, self._hash
+        for item in waiting:
+            draft = item.draft
+            record = new.get(draft.uuid) or self._stored(connection, draft.uuid)
+            if record is None:
+                seq += 1
+                payload = ledger.payload_text(draft, seq=seq, gateway=self._gateway, software=self._software)
+                digest = ledger.link(prev, payload)
+                weight, at = ledger.weight_text(draft.weight), ledger.time_text(draft.measured_at)
+                rows.append(
+                    [seq, draft.uuid, draft.card, weight, at, 0, draft.unit, draft.station, payload, digest, None]
+                )
+                entry = ledger.Entry(
+                    seq, draft.uuid, draft.card, weight, draft.unit, draft.station, at, payload, digest
+                )
+                record = ledger.record_of(entry, prev)
+                new[draft.uuid] = record
+                added.append((draft, record))
+                prev = digest
+            answers.append((item.future, record))
+        if rows:
+            signature = self._key.sign(ledger.head_message(self._gateway, seq, prev.hex()))
+            rows[-1][-1] = signature
+            connection.executemany(_INSERT, rows)
+        return answers, added, signature
+
+    def _write_marks(self, connection: sqlite3.Connection, marks: Iterable[Mark], *, all_positions: bool) -> None:
+        reached = False
+        for mark in marks:
+            if not reached:
+                reach("store.before-mark")
+                reached = True
+            connection.executemany(_SENT, mark.acked)
+            connection.executemany(_REFUSED, [(mark.uplink, *refused) for refused in mark.refused])
+            self._due[mark.uplink] = mark.position
+        for uplink, position in list(self._due.items()):
+            if all_positions or position - self._positions.get(uplink, 0) >= POSITION_STEP:
+                connection.execute(_POSITION, (uplink, position))
+                self._positions[uplink] = position
+                del self._due[uplink]
+
+    def _stored(self, connection: sqlite3.Connection, uuid: str) -> Record | None:
+        row = connection.execute(_STORED, (uuid,)).fetchone()
+        if row is None:
+            return None
+        before = connection.execute(
+            "SELECT hash FROM weighing_records WHERE seq = ?1 UNION ALL SELECT hash FROM checkpoints WHERE seq = ?1",
+            (row[0] - 1,),
+        ).fetchone()
+        return ledger.record_of(ledger.Entry(*row), before[0] if before else ledger.GENESIS)
+
+    def _recover(
+        self, waiting: Sequence[_Waiting], error: Exception, before: int
+    ) -> tuple[list[Answer], list[tuple[Draft, Record]]]:
+        """Answer a group whose commit failed by what is on disk in fact, read through a new connection."""
+        refusal = _refusal(error, self._path)
+        log.error(
+            "sys.store_full" if isinstance(refusal, StoreFull) else "sys.store_failed",
+            error=str(error),
+            weighings=len(waiting),
+        )
+        self._due.update({uplink: position for uplink, position in self._positions.items() if uplink not in self._due})
+        self._positions.clear()
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+            self._connection.close()
+            self._connection = None
+        answers: list[Answer] = []
+        added: list[tuple[Draft, Record]] = []
+        try:
+            self._connection = self._open()
+            held = [self._stored(self._connection, item.draft.uuid) for item in waiting]
+            if any(held):
+                self._settle_on_disk(self._connection)
+        except (sqlite3.Error, StoreUnusable) as again:
+            log.error("sys.store_failed", error=str(again), weighings=len(waiting))
+            held = [None] * len(waiting)
+        for item, record in zip(waiting, held, strict=True):
+            answers.append((item.future, record or refusal))
+            if record is not None and record.seq > before:
+                added.append((item.draft, record))
+        return answers, added
+
+    @staticmethod
+    def _settle_on_disk(connection: sqlite3.Connection) -> None:
+        """After a failed flush the log's pages may be clean in memory and absent on disk; copying them on is proof."""
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("the log could not be copied on")
+
+    def _open(self) -> sqlite3.Connection:
+        """A connection, with the head as the database has it."""
+        connection = connect(self._path)
+        self._seq, self._hash, self._signature = read_head(connection)
+        if self._seq and not self._signature:
+            self._signature = self._key.sign(ledger.head_message(self._gateway, self._seq, self._hash.hex()))
+        return connection
+
+
+def read_head(connection: sqlite3.Connection) -> tuple[int, bytes, bytes]:
+    """Number, hash and signature of the newest record or checkpoint; zeros for an empty ledger."""
+    row = connection.execute(
+        "SELECT * FROM (SELECT seq, hash, signature FROM weighing_records ORDER BY seq DESC LIMIT 1) "
+        "UNION ALL SELECT * FROM (SELECT seq, hash, x'' FROM checkpoints ORDER BY seq DESC LIMIT 1) "
+        "ORDER BY 1 DESC LIMIT 1"
+    ).fetchone()
+    return (row[0], row[1], row[2] or b"") if row else (0, ledger.GENESIS, b"")
+
+
+def _refusal(error: Exception, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0)
+    full = code == sqlite3.SQLITE_FULL
+    if not full and code & 0xFF == sqlite3.SQLITE_IOERR:
+        with contextlib.suppress(OSError):
+            full = shutil.disk_usage(path.parent).free < 1024 * 1024
+    if full:
+        return StoreFull(f"no room on the disk of {path.parent}: the weighing was not kept. Free some room there.")
+    return StoreError(f"the disk of {path.parent} refused the weighing ({error}); it was not kept. Check the disk.")
