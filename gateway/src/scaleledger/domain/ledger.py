@@ -26,6 +26,7 @@ PAYLOAD_BYTES_MAX = 16_384
 SEQ_MAX = 2**53 - 1
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DAMAGED = "surrogateescape"
+_parse = json.JSONDecoder().raw_decode
 _MEASURED = ("seq", "uuid", "card", "weight", "unit", "station", "measured_at")  # an Entry's first fields
 
 Signed = Callable[[bytes, bytes], bool]
@@ -179,9 +180,11 @@ def check_link(entry: Entry, prev_hash: bytes) -> None:
     if link(prev_hash, entry.payload) != entry.hash:
         raise ChainBroken(entry.seq, "its hash does not follow from its content and its predecessor")
     try:
-        fields = json.loads(entry.payload)
+        fields, end = _parse(entry.payload)
     except (ValueError, RecursionError):
         raise ChainBroken(entry.seq, "its payload is not JSON") from None
+    if end != len(entry.payload):
+        raise ChainBroken(entry.seq, "more than one JSON value is in its payload")
     if not isinstance(fields, dict):
         raise ChainBroken(entry.seq, "its payload is not an object")
     if tuple(map(fields.get, _MEASURED)) != entry[:7]:

@@ -1,6 +1,6 @@
 """The cached card list: answers come from memory, so that a card never waits for a disk or a network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tortoise.transactions import in_transaction
 
@@ -10,23 +10,24 @@ from scaleledger.store.tables import Card
 
 
 class Cards:
-    """The list as last received. While it is empty no card is known, and none is refused for that: see `empty`."""
+    """The list as last received or configured. While there is none at all, every card is known."""
 
     def __init__(self, orm: Orm, cards: Mapping[str, CardStanding]) -> None:
         self._orm = orm
-        self._cards = dict(cards)
-
-    @property
-    def empty(self) -> bool:
-        """No list was ever received."""
-        return not self._cards
+        self._cards: Mapping[str, CardStanding] | None = cards or None
 
     def standing(self, uid: str) -> CardStanding:
         """What the list says of a card."""
+        if self._cards is None:
+            return CardStanding.KNOWN
         return self._cards.get(uid, CardStanding.UNKNOWN)
 
-    async def replace(self, cards: Mapping[str, tuple[CardStanding, str]]) -> None:
-        """Put a new list (uid → standing, label) in the old one's place, wholly or not at all."""
+    def replace(self, known: Iterable[str] | None) -> None:
+        """Put a configured list in the old one's place, in memory, in one step; None means that every card is known."""
+        self._cards = None if known is None else dict.fromkeys(known, CardStanding.KNOWN)
+
+    async def keep(self, cards: Mapping[str, tuple[CardStanding, str]]) -> None:
+        """Put a received list (uid → standing, label) in the old one's place, on disk too, wholly or not at all."""
         await self._orm.run(_replace(cards))
         self._cards = {uid: standing for uid, (standing, _) in cards.items()}
 

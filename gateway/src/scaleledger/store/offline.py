@@ -1,5 +1,6 @@
 """Proving and reading a ledger file without a gateway: a copy from a stick, or the file of one that runs."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -76,3 +77,59 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def exported(
+    path: Path, *, since: str | None = None, quarantined: bool = False
+) -> Iterator[Iterator[dict[str, object]]]:
+    """The records of a file one at a time, as named columns; texts as stored, hash and signature in hex.
+
+    `since` is a time in the ledger's own form. `quarantined` gives what a centre refused and what was salvaged unproved,
+    each with a reason, in place of the rest. Raises StoreUnusable when the file cannot be read.
+    """
+    with opened(path) as connection:
+        yield _rows(connection, path, since or "", quarantined=quarantined)
+
+
+def _rows(connection: sqlite3.Connection, path: Path, since: str, *, quarantined: bool) -> Iterator[dict[str, object]]:
+    chosen = (
+        "SELECT r.seq, r.uuid, r.station, r.rfid_uid, r.weight, r.unit, r.measured_at, r.is_sent, hex(r.hash) AS hash, "
+        "r.payload{more} FROM weighing_records r {join} WHERE r.measured_at >= ? ORDER BY r.seq"
+    )
+    try:
+        if not quarantined:
+            yield from _named(connection, chosen.format(more="", join=""), (since,))
+            return
+        join = "JOIN delivery_exceptions e ON e.seq = r.seq"
+        yield from _named(connection, chosen.format(more=", e.uplink, e.reason, e.at", join=join), (since,))
+        yield from _salvaged(connection)
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path} cannot be read to its end: {error}") from error
+
+
+def _named(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> Iterator[dict[str, object]]:
+    cursor = connection.execute(statement, values)
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def _salvaged(connection: sqlite3.Connection) -> Iterator[dict[str, object]]:
+    for columns, why, source in connection.execute("SELECT columns, why, source FROM salvaged ORDER BY id"):
+        seq, uuid, card, weight, unit, station, at, payload, digest, _, sent = json.loads(columns)
+        yield {
+            "seq": seq,
+            "uuid": uuid,
+            "station": station,
+            "rfid_uid": card,
+            "weight": weight,
+            "unit": unit,
+            "measured_at": at,
+            "is_sent": sent,
+            "hash": digest,
+            "payload": payload,
+            "uplink": "",
+            "reason": f"salvaged: {why}",
+            "at": source,
+        }
