@@ -147,7 +147,7 @@ class Centre(Protocol):
 
 
 class Cards(Protocol):
-    """The cached card list; answers from memory."""
+    """The cached card list; answers from memory. While there is none, every card is known."""
 
     def standing(self, uid: str) -> CardStanding: ...
 

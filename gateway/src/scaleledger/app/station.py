@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from scaleledger.app.ports import Accept, Cards, CardStanding, Clock, Ledger, Link, LinkReceiver, Transport
 from scaleledger.domain.commands import Command, Lamps, Show, Speak
-from scaleledger.domain.errors import StoreError, StoreFull
+from scaleledger.domain.errors import LedgerError, StoreError, StoreFull
 from scaleledger.domain.guidance import GUIDANCE, Notice
 from scaleledger.domain.inputs import CardSeen, DeviceState, Fact, KeysEntered, Problem
 from scaleledger.domain.reading import Reading
@@ -259,14 +259,15 @@ class WeighingStation:
         )
         try:
             record = await self._ledger.append(draft)
-        except StoreError as failure:
+        except (StoreError, LedgerError) as failure:
             self.counts.refused += 1
             event = "sys.store_full" if isinstance(failure, StoreFull) else "sys.store_failed"
             log.error(event, station=self.name, uuid=draft.uuid, error=str(failure))
             self._apply(self.machine.commit_failed(clock.monotonic()))
         else:
             self.counts.saved += 1
-            log.info("biz.saved", station=self.name, seq=record.seq, uuid=record.uuid, weight=str(record.weight))
+            fields = {"seq": record.seq, "uuid": record.uuid, "weight": str(record.weight), "unit": record.unit}
+            log.info("biz.saved", station=self.name, card=record.card, **fields)
             self._apply(self.machine.committed(clock.monotonic()))
             self._on_saved(record)
         self._pump(clock.monotonic())

@@ -51,7 +51,7 @@ def load_config(path: Path) -> Config:
             return sources["env_settings"], TomlConfigSettingsSource(settings_cls, path)
 
     try:
-        config = FromFile()  # type: ignore[call-arg]  # its sources fill it
+        config = FromFile()
     except ValidationError as invalid:
         raise ConfigError(_in_words(path, error) for error in invalid.errors()) from None
     faults = list(_beyond_the_schema(path, config))

@@ -1,6 +1,6 @@
 """Reads of weighings."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -62,3 +62,10 @@ def counts() -> dict[str, Any]:
         "stations": dict(rows.values_list("station").annotate(Count("id")).order_by()),
         "duplicates": twice,
     }
+
+
+def each() -> Iterator[dict[str, Any]]:
+    """Every record in the order of arrival, as little as a comparison needs."""
+    rows = WeighingRecord.objects.order_by("id").values("uuid", "station", "seq", "gateway__mac_address")
+    for row in rows.iterator():
+        yield {"uuid": row["uuid"], "station": row["station"], "seq": row["seq"], "gateway": row["gateway__mac_address"]}

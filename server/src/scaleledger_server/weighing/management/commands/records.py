@@ -16,8 +16,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true")
+        parser.add_argument("--each", action="store_true", help="one JSON line per weighing instead")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        if options["each"]:
+            for row in queries.each():
+                self.stdout.write(json.dumps(row))
+            return
         counts = queries.counts()
         if options["json"]:
             self.stdout.write(json.dumps(counts, indent=2))

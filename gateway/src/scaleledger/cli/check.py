@@ -1,0 +1,119 @@
+"""`scaleledger check`: open everything once and say what a run would find, without weighing and without writing."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from scaleledger.config.load import ConfigError, known_cards, load_config
+from scaleledger.config.model import Config
+
+WAIT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    good: bool
+    words: str
+
+
+@click.command()
+@click.option("--config", "-c", "path", type=click.Path(path_type=Path), required=True, help="The TOML file.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def command(path: Path, *, as_json: bool) -> None:
+    """Say what a configuration would do. Exit 2: the file is wrong; 3: something it names is not there."""
+    try:
+        config = load_config(path)
+        cards = known_cards(path, config)
+    except ConfigError as wrong:
+        click.echo(json.dumps({"faults": wrong.faults}) if as_json else "\n".join(wrong.faults), err=not as_json)
+        sys.exit(2)
+    findings = [
+        Finding("cards", good=True, words="every card is taken" if cards is None else f"{len(cards)} known cards"),
+        _data_folder(path.parent / config.gateway.data_dir),
+        *asyncio.run(_ports(config)),
+    ]
+    if as_json:
+        click.echo(json.dumps([asdict(f) for f in findings]))
+    else:
+        for finding in findings:
+            click.echo(f"{'ok  ' if finding.good else 'FAIL'}  {finding.what}: {finding.words}")
+    sys.exit(0 if all(f.good for f in findings) else 3)
+
+
+def _data_folder(folder: Path) -> Finding:
+    place = folder
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding("data_dir", good=False, words=f"{place} cannot be written by this user")
+    return Finding("data_dir", good=True, words=f"{folder} {'is there' if place == folder else 'will be made'}")
+
+
+async def _ports(config: Config) -> list[Finding]:
+    jobs = []
+    for station in config.station:
+        jobs.append(_port(f"station {station.name}: {station.driver}", station.url))
+        if station.reader is not None:
+            jobs.append(_port(f"station {station.name}: reader {station.reader.driver}", station.reader.url))
+    jobs += [_server(uplink.url) for uplink in config.uplink]
+    return list(await asyncio.gather(*jobs))
+
+
+async def _port(what: str, url: str) -> Finding:
+    from scaleledger.app.clock import SystemClock
+    from scaleledger.transports import SerialReader, open_transport
+    from scaleledger.wire.link import Link, LinkState
+
+    clock = SystemClock()
+    reader = SerialReader(clock)
+    transport = open_transport(url, clock=clock, reader=reader)
+    seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    class FirstBytes:
+        """Remembers whether anything came."""
+
+        def received(self, now: float, data: bytes) -> None:  # noqa: ARG002 - the contract's signature
+            if not seen.done():
+                seen.set_result(f"open, bytes come: {data[:32]!r}")
+
+        def lost(self, now: float, reason: str) -> None:
+            pass
+
+    def accept(_: Link) -> FirstBytes:
+        return FirstBytes()
+
+    task = asyncio.create_task(transport.run(accept))
+    try:
+        waited: set[asyncio.Future[Any]] = {task, seen}
+        await asyncio.wait(waited, timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)
+        status = transport.status
+        words = seen.result() if seen.done() else f"{url}: {status.detail or status.state.value}"
+        good = seen.done() or status.state in {LinkState.OPEN, LinkState.WAITING}
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        seen.cancel()
+        reader.stop()
+    return Finding(what, good, words)
+
+
+async def _server(url: str) -> Finding:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), WAIT_S)
+    except (OSError, TimeoutError) as failure:
+        words = f"{url} cannot be reached ({str(failure) or 'no answer'}); weighing goes on without it, records wait"
+        return Finding("uplink", good=False, words=words)
+    writer.close()
+    return Finding("uplink", good=True, words=f"{url} answers")

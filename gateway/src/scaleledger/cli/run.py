@@ -1,0 +1,58 @@
+"""`scaleledger run`: the gateway, until SIGTERM or Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from scaleledger.config.load import ConfigError, load_config
+from scaleledger.config.model import Config
+from scaleledger.domain.errors import StoreError
+from scaleledger.observe import failpoints, log
+
+
+@click.command()
+@click.option("--config", "-c", "path", type=click.Path(path_type=Path), required=True, help="The TOML file.")
+@click.option(
+    "--ready-file", type=click.Path(path_type=Path), help="Written when the gateway is up; holds its process id."
+)
+def command(path: Path, ready_file: Path | None) -> None:
+    """Run the gateway."""
+    try:
+        config = load_config(path)
+    except ConfigError as wrong:
+        click.echo("\n".join(wrong.faults), err=True)
+        sys.exit(2)
+    os.umask(0o077)
+    as_json = config.log.format == "json" or (config.log.format == "auto" and not sys.stderr.isatty())
+    log.configure(as_json=as_json, file=config.log.file, level=config.log.level)
+    failpoints.arm_from_environment(os.environ)
+    try:
+        asyncio.run(_serve(path, config, ready_file))
+    except ConfigError as wrong:
+        click.echo("\n".join(wrong.faults), err=True)
+        sys.exit(2)
+    except StoreError as failure:
+        click.echo(str(failure), err=True)
+        sys.exit(3)
+
+
+async def _serve(path: Path, config: Config, ready_file: Path | None) -> None:
+    from scaleledger.bootstrap import Gateway, run_gateway
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows: only Ctrl-C reaches a console program
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+
+    def ready(_: Gateway) -> None:
+        if ready_file is not None:
+            ready_file.write_text(str(os.getpid()))
+
+    await run_gateway(path, config, stop, ready)
