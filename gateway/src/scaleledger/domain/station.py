@@ -106,7 +106,6 @@ class Station:
         self._effects: list[Effect] = []
         self._actions: dict[Do, Callable[[float], None]] = {
             Do.BEGIN: self._begin,
-            Do.BEGIN_AGAIN: self._begin_again,
             Do.COMMIT: self._commit,
             Do.CONFIRM: self._confirm,
             Do.CONFIRM_AGAIN: self._confirm_again,
@@ -214,9 +213,15 @@ class Station:
             return Event.CARD_REPEATED
         if self.rearm.rule is RearmRule.MANUAL:
             self.rearm.arm()
+        if self.rearm.state is not ArmState.ARMED and self._is_loaded():
+            return Event.CARD_TOO_EARLY
         if self.state in {State.IDLE, State.SAVED, State.MEASURING}:
             self.card = uid
         return Event.CARD
+
+    def _is_loaded(self) -> bool:
+        weight = self.reading.weight if self.reading is not None else None
+        return weight is not None and weight > self.rearm.limits.zero
 
     def _is_the_same_press(self, uid: str) -> bool:
         """The card of the last capture, whose load has not left the scale; after a start, only if nobody was told."""
@@ -242,8 +247,8 @@ class Station:
         auto = self.rules.mode is Mode.AUTO
         loaded = weight >= self.rearm.limits.min_weight
         if self.rearm.state is not ArmState.ARMED:
-            unexplained = auto and loaded and self.rearm.state is ArmState.UNKNOWN
-            return Event.LOAD_UNEXPLAINED if unexplained and self.notice is not Notice.REMOVE_LOAD else None
+            unknown = auto and self.rearm.state is ArmState.UNKNOWN and self.notice is not Notice.REMOVE_LOAD
+            return Event.LOAD_UNEXPLAINED if loaded and (unknown or self.state is State.MEASURING) else None
         if self.state is State.IDLE:
             return Event.LOAD_ON if auto and loaded else None
         if self.state is State.SAVED:
@@ -267,7 +272,7 @@ class Station:
     def _begin(self, now: float) -> None:
         self._deadline_at = now + self.rules.timeout_s
         if self.rules.mode is Mode.TAG:
-            self._tell(Notice.WAIT if self.rearm.state is ArmState.ARMED else Notice.REMOVE_LOAD)
+            self._tell(Notice.WAIT)
 
     def _commit(self, now: float) -> None:  # noqa: ARG002 - the table's signature
         reading = self.reading
@@ -302,19 +307,9 @@ class Station:
         self._tell(Notice.SYSTEM_FAULT)
 
     def _give_up(self, now: float) -> None:
-        weight = self.reading.weight if self.reading is not None else None
-        if self.rearm.state is not ArmState.ARMED:
-            notice = Notice.REMOVE_LOAD
-        elif weight is not None and weight >= self.rearm.limits.min_weight:
-            notice = Notice.UNSTABLE
-        else:
-            notice = Notice.CARD_AGAIN
+        notice = Notice.UNSTABLE if self._is_loaded() else Notice.CARD_AGAIN
         self._end(now)
         self._tell(notice)
-
-    def _begin_again(self, now: float) -> None:
-        self._deadline_at = now + self.rules.timeout_s
-        self._tell(Notice.WAIT)
 
     def _end(self, now: float) -> None:  # noqa: ARG002 - the table's signature
         self.card = ""

@@ -30,6 +30,7 @@ class Event(StrEnum):
     CARD = "card"
     CARD_REPEATED = "card-repeated"
     CARD_OTHER = "card-other"
+    CARD_TOO_EARLY = "card-too-early"
     CARD_REFUSED = "card-refused"
     LOAD_ON = "load-on"
     LOAD_STABLE = "load-stable"
@@ -50,7 +51,6 @@ class Do(StrEnum):
 
     NOTHING = "nothing"
     BEGIN = "begin"
-    BEGIN_AGAIN = "begin-again"
     COMMIT = "commit"
     CONFIRM = "confirm"
     CONFIRM_AGAIN = "confirm-again"
@@ -79,18 +79,21 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.NO_LINK: Step(_S.DISCONNECTED),
         _E.USABLE: Step(_S.IDLE, tell=_N.READY),
         _E.CARD: Step(_S.UNREGISTERED, tell=_N.NOT_REGISTERED),
+        _E.CARD_TOO_EARLY: Step(_S.UNREGISTERED, tell=_N.NOT_REGISTERED),
         _E.CARD_REFUSED: Step(_S.UNREGISTERED, tell=_N.NOT_REGISTERED),
     },
     _S.DISCONNECTED: {
         _E.NOT_ALLOWED: Step(_S.UNREGISTERED, tell=_N.NOT_REGISTERED),
         _E.USABLE: Step(_S.IDLE, tell=_N.READY),
         _E.CARD: Step(_S.DISCONNECTED, tell=_N.INDICATOR_FAULT),
+        _E.CARD_TOO_EARLY: Step(_S.DISCONNECTED, tell=_N.INDICATOR_FAULT),
         _E.CARD_REFUSED: Step(_S.DISCONNECTED, tell=_N.UNKNOWN_CARD),
     },
     _S.IDLE: {
         _E.NO_LINK: Step(_S.DISCONNECTED, Do.END, _N.INDICATOR_FAULT),
         _E.CARD: Step(_S.MEASURING, Do.BEGIN),
         _E.CARD_REPEATED: Step(_S.SAVED, Do.CONFIRM_AGAIN),
+        _E.CARD_TOO_EARLY: Step(_S.IDLE, tell=_N.REMOVE_LOAD),
         _E.CARD_REFUSED: Step(_S.IDLE, tell=_N.UNKNOWN_CARD),
         _E.LOAD_ON: Step(_S.MEASURING, Do.BEGIN),
         _E.LOAD_UNEXPLAINED: Step(_S.IDLE, tell=_N.REMOVE_LOAD),
@@ -106,7 +109,8 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.CARD_REFUSED: Step(_S.MEASURING, tell=_N.UNKNOWN_CARD),
         _E.LOAD_STABLE: Step(_S.SAVING, Do.COMMIT),
         _E.LOAD_OFF: Step(_S.IDLE, Do.END, _N.READY),
-        _E.REARMED: Step(_S.MEASURING, Do.BEGIN_AGAIN),
+        _E.LOAD_UNEXPLAINED: Step(_S.IDLE, Do.END, _N.REMOVE_LOAD),
+        _E.REARMED: Step(_S.MEASURING),
         _E.OVERLOAD: Step(_S.MEASURING, tell=_N.OVERLOAD),
         _E.STALE: Step(_S.MEASURING, tell=_N.INDICATOR_FAULT),
         _E.WEIGHT_BACK: Step(_S.MEASURING, tell=_N.WAIT),
@@ -121,6 +125,7 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.NO_LINK: Step(_S.DISCONNECTED),
         _E.CARD: Step(_S.MEASURING, Do.BEGIN),
         _E.CARD_REPEATED: Step(_S.SAVED, Do.CONFIRM_AGAIN),
+        _E.CARD_TOO_EARLY: Step(_S.SAVED, tell=_N.REMOVE_LOAD),
         _E.CARD_REFUSED: Step(_S.SAVED, tell=_N.UNKNOWN_CARD),
         _E.REARMED: Step(_S.IDLE, tell=_N.READY),
         _E.OVERLOAD: Step(_S.SAVED, tell=_N.OVERLOAD),

@@ -248,7 +248,7 @@ def _as_url(where: str) -> str:
     """What a gateway dials to reach a simulated device."""
     if where.startswith("tcp-listen://"):
         return where.replace("tcp-listen://", "tcp://", 1)
-    return where if "://" in where else f"serial://{where}"
+    return f"serial://{where.removeprefix('pty:')}" if where.startswith("pty:") else where
 
 
 async def _end(process: Process) -> None:

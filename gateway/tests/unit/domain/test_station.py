@@ -154,7 +154,8 @@ def test_after_a_restart_the_same_load_gives_no_second_record(mode, last_capture
     b.tap("CARD0002")
     b.show("20.0", 5)
     assert b.commits == []
-    b.show("0.0")
+    b.show("0.0", 1.5)
+    b.tap("CARD0002")
     b.show("20.0", 2)
     assert len(b.commits) == 1
 
@@ -183,7 +184,8 @@ def test_a_press_that_was_answered_is_not_answered_again_after_a_restart(last_ca
     b.show("20.0")
     b.tap("A1B2C3D4")
     assert b.told[-1] is Notice.REMOVE_LOAD
-    b.show("0.0")
+    b.show("0.0", 1.5)
+    b.tap("A1B2C3D4")
     b.show("20.0")
     assert b.weights == ["20.0"]
 
@@ -198,25 +200,51 @@ def last_capture():
     return make
 
 
-def test_a_card_tapped_on_a_spent_load_counts_for_the_next_one():
+def test_a_card_tapped_on_a_spent_load_is_refused_until_it_is_off():
     b = Bench()
     b.show("0.0")
     b.tap("CARD0001")
     b.show("20.0")
-    b.wait(0)
     b.tap("CARD0002")
     assert b.told[-1] is Notice.REMOVE_LOAD
-    b.show("0.0")
+    b.show("0.0", 1.5)
     b.show("31.0")
+    assert len(b.commits) == 1
+    b.tap("CARD0002")
+    b.show("31.0", 0.5)
     assert [(c.card, str(c.reading.weight)) for c in b.commits] == [("CARD0001", "20.0"), ("CARD0002", "31.0")]
 
 
-def test_a_card_tapped_while_saving_is_kept():
+def test_a_card_tapped_just_after_the_load_left_counts_for_the_next_one():
+    b = Bench()
+    b.show("0.0")
+    b.tap("CARD0001")
+    b.show("20.0")
+    b.show("0.0", 0.2)
+    b.tap("CARD0002")
+    b.show("0.0", 0.6)
+    b.show("31.0")
+    assert [c.card for c in b.commits] == ["CARD0001", "CARD0002"]
+
+
+def test_a_card_tapped_while_saving_is_answered_after_it():
     b = Bench()
     b.autocommit = False
     b.show("0.0")
     b.tap("CARD0001")
     b.show("20.0")
+    b.tap("CARD0002")
+    b.do(b.station.committed(b.now))
+    assert b.told[-2:] == [Notice.SAVED, Notice.REMOVE_LOAD]
+
+
+def test_a_card_tapped_while_saving_counts_if_the_load_has_left():
+    b = Bench()
+    b.autocommit = False
+    b.show("0.0")
+    b.tap("CARD0001")
+    b.show("20.0")
+    b.show("0.0", 0.2)
     b.tap("CARD0002")
     b.do(b.station.committed(b.now))
     assert b.station.card == "CARD0002"
