@@ -79,3 +79,43 @@ class SavesSilently(PlainGateway):
         self.driver.ask(Lamps())
         self.alive = True
         self._captured = ("", "")
+
+
+class SpeaksOnly(PlainGateway):
+    """Has no lamps."""
+
+    def _capture(self, weight):
+        super()._capture(weight)
+        self.driver.ask(Lamps())
+
+
+class BuzzesAtStart(PlainGateway):
+    """Finds a load on the platform when it starts, and lights the red lamp over it until a card comes."""
+
+    def step(self, now, data=b""):
+        if not self.facts:
+            self.driver.ask(Lamps(red=True))
+        return super().step(now, data)
+
+
+class CapturesByItself(PlainGateway):
+    """Needs no card."""
+
+    def take(self, fact):
+        self._card = "-"
+        super().take(fact)
+
+
+class OnlyPolls(PlainGateway):
+    """Takes everything and does nothing about it."""
+
+    def take(self, fact):
+        self.facts.append(fact)
+
+
+class GreenAtStart(OnlyPolls):
+    """Lights the green lamp before it knows anything."""
+
+    def step(self, now, data=b""):
+        self.driver.ask(Lamps(green=True))
+        return super().step(now, data)

@@ -126,14 +126,14 @@ class Porter:
         return self._device.quiet_s(self._clock()) >= least_s
 
     def _heard(self, visit: _Visit) -> Told | None:
-        """The first sign that speaks of this box in the present conversation."""
+        """The first sign that speaks of this box: given after its card, or its load, came in the present conversation."""
         device = self._device
         after = visit.sign if visit.session == device.session else None
         if visit.box.card:
             after = device.signs_at_hand(visit.first_hand)
         if after is None:
             return None
-        return next((s.told for s in device.signs if s.number > after and s.session == device.session), None)
+        return next((s.told for s in device.signs if s.number > after), None)
 
     async def _until(self, true: Callable[[], bool], timeout_s: float | None) -> bool:
         """Look until it is so; False after `timeout_s` (None: no end)."""

@@ -34,16 +34,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Something the operator was given to see or hear. `session` numbers the unbroken conversations with the gateway."""
+    """Something the operator was given to see or hear."""
 
     number: int
-    session: int
     told: Told
 
 
 @dataclass(frozen=True, slots=True)
 class _Hand:
-    """A card that went out in a reply, and how many signs had been given before."""
+    """A card that went out in a reply, and how many signs had been given before. `session` numbers the conversation."""
 
     number: int
     session: int
@@ -189,7 +188,7 @@ class SuwolDevice:
 
     def _give_sign(self, told: Told) -> None:
         self.signs_given += 1
-        self.signs.append(Sign(self.signs_given, self.session, told))
+        self.signs.append(Sign(self.signs_given, told))
 
     def _print(self, now: float, content: bytes, copies: int) -> None:
         if self._printer(now) is not Printer.READY:

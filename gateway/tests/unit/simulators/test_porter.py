@@ -8,7 +8,16 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from fakes.plain_gateway import DiesAfterCommit, PlainGateway, SavesSilently
+from fakes.plain_gateway import (
+    BuzzesAtStart,
+    CapturesByItself,
+    DiesAfterCommit,
+    GreenAtStart,
+    OnlyPolls,
+    PlainGateway,
+    SavesSilently,
+    SpeaksOnly,
+)
 from fakes.virtual_port import VirtualLine
 from fakes.virtual_time import run_virtually
 from scaleledger.drivers import open_driver
@@ -127,19 +136,56 @@ def test_a_lamp_left_lit_by_the_box_before_does_not_speak_of_the_next():
     assert [line["told"] for line in journal.lines] == ["saved", "unknown"]
 
 
-def test_a_sign_from_before_the_line_was_cut_does_not_speak_of_a_tap_after_it():
+def test_after_a_cut_only_signs_that_follow_a_new_tap_speak_of_the_box():
+    ledger = []
+
     async def cut(line, station):
         while not station.device.hands:
             await asyncio.sleep(0.01)
         line.port.set_up(up=False)
-        line.gateway = gateway(SavesSilently)
-        await asyncio.sleep(0.5)
+        line.gateway = gateway(BuzzesAtStart, ledger)
+        await asyncio.sleep(2)
         line.port.set_up(up=True)
 
-    load = [carry("A1B2C3D4", Decimal(100), patience_s=4, tries=2)]
-    journal, _ = run_virtually(work(gateway(), load, then=cut))
+    async def main():
+        load = [carry("A1B2C3D4", Decimal(100), patience_s=60, tries=2)]
+        journal, _ = await work(gateway(), load, then=cut)
+        return journal, asyncio.get_running_loop().time()
+
+    journal, ended = run_virtually(main())
     [line] = journal.lines
-    assert (line["told"], line["taps"]) == ("unknown", 2)
+    assert (line["told"], line["taps"]) == ("saved", 2)
+    assert ledger == [("A1B2C3D4", "100.0")]
+    assert ended < 30
+
+
+def test_a_clip_alone_tells_as_well():
+    ledger = []
+    journal, _ = run_virtually(work(gateway(SpeaksOnly, ledger), random_load(3)))
+    assert told(journal, "saved") == ledger
+    assert len(ledger) == 3
+
+
+def test_without_cards_a_sign_in_the_same_conversation_tells():
+    ledger = []
+    load = [carry("", Decimal(100)), carry("", Decimal(200))]
+    journal, _ = run_virtually(work(gateway(CapturesByItself, ledger), load))
+    assert [line["weight"] for line in journal.lines if line["told"] == "saved"] == [weight for _, weight in ledger]
+    assert len(ledger) == 2
+
+
+def test_without_cards_a_sign_after_a_cut_tells_nothing():
+    async def cut(line, station):
+        while not station.device.platform.at(asyncio.get_running_loop().time()).weight:
+            await asyncio.sleep(0.1)
+        line.port.set_up(up=False)
+        line.gateway = gateway(GreenAtStart)
+        await asyncio.sleep(1)
+        line.port.set_up(up=True)
+
+    journal, station = run_virtually(work(gateway(OnlyPolls), [carry("", Decimal(100), patience_s=5)], then=cut))
+    assert [line["told"] for line in journal.lines] == ["unknown"]
+    assert station.device.signs_given
 
 
 def test_with_a_dead_speaker_the_lamp_alone_tells():

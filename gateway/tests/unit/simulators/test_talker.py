@@ -109,12 +109,13 @@ def test_the_link_drops_with_the_load_on_and_the_load_is_promised_once():
     assert journal.counts["t"].doubtful == 0
 
 
-def test_a_load_over_a_link_that_came_meanwhile_is_doubtful():
+@pytest.mark.parametrize("when", [0.5, 1.9], ids=["shortly before the load", "with the load on"])
+def test_a_load_over_a_link_that_came_meanwhile_is_doubtful(when):
     def flap(port):
         port.unplug()
         port.plug()
 
-    _, _, journal = talk("st-gs-comma", 20, at=[(1.9, flap)])
+    _, _, journal = talk("st-gs-comma", 20, at=[(when, flap)])
     assert [line["event"] for line in list(journal.lines)[:3]] == ["doubtful", "emitted", "emitted"]
 
 
