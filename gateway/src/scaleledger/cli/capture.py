@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from scaleledger.observe.log import configure
 from scaleledger.transports import open_transport
 from scaleledger.transports.capture_file import Chunk, line, open_for_append, remark
 from scaleledger.wire.link import Link, LinkReceiver, LinkState, Transport
@@ -31,7 +32,7 @@ class Recorder:
     def accept(self, link: Link) -> LinkReceiver:
         """Take every link."""
         self.opened = True
-        self._keep(remark(f"connected: {link.peer}"))
+        self._remark(f"connected: {link.peer}")
         return self
 
     def received(self, now: float, data: bytes) -> None:
@@ -44,7 +45,11 @@ class Recorder:
 
     def lost(self, now: float, reason: str) -> None:  # noqa: ARG002 - the contract's signature
         """Remark it."""
-        self._keep(remark(f"lost: {reason}"))
+        self._remark(f"lost: {reason}")
+
+    def _remark(self, text: str) -> None:
+        click.echo(text, err=True)
+        self._keep(remark(text))
 
     def _keep(self, text: str) -> None:
         try:
@@ -94,6 +99,7 @@ def command(url: str, file: Path, seconds: float | None, show: bool) -> None:  #
 
     URL is as in a configuration: serial:///dev/ttyUSB0?baud=9600, tcp-listen://0.0.0.0:4001, tcp://10.0.0.5:4001
     """
+    configure(as_json=False, level="error")  # what the log would warn of is said here
     try:
         transport = open_transport(url, clock=time)
     except ValueError as fault:

@@ -69,6 +69,7 @@ class SerialReader:
         self._pending_bytes = 0
         self._scheduled = False
         self._batch: deque[Callable[[], None]] = deque()  # the loop's
+        self.watching = 0  # ports
         self.gathers = 0
         self.hand_overs = 0
 
@@ -155,7 +156,7 @@ class SerialReader:
             selector.register(self._wake_out, selectors.EVENT_READ)
             while not self._stopped:
                 ready = selector.select()
-                many = len(selector.get_map()) - 1 > self._gather_above
+                many = self.watching > self._gather_above
                 if many and any(key.data is not None for key, _ in ready):
                     time.sleep(self._gather_s)
                     ready = selector.select(0)
@@ -197,6 +198,7 @@ class SerialReader:
     def _follow_orders(self, selector: selectors.BaseSelector) -> None:
         while self._orders:
             self._orders.popleft()(selector)
+        self.watching = len(selector.get_map()) - 1
 
     def _watch(self, selector: selectors.BaseSelector, fd: int, port: WatchedPort) -> None:
         try:

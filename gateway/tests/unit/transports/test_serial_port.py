@@ -7,6 +7,7 @@ import time
 
 import pytest
 from fakes.wires import (
+    WAIT_S,
     BreaksOnFirstBytes,
     Heard,
     Listener,
@@ -72,7 +73,15 @@ class Ports:
         await asyncio.wait(self.tasks)
 
 
-async def test_64_ports_share_one_thread_and_few_wake_ups(devices, reader, monkeypatch):
+def wait_with_the_loop_busy(condition):
+    """As a slow callback would: nothing else runs on the event loop meanwhile."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+async def test_64_ports_share_one_thread_and_a_busy_loop_is_woken_once(devices, reader, monkeypatch):
     scales = devices(64)
     before = threading.active_count()
     async with Ports(scales, reader) as heard:
@@ -81,14 +90,34 @@ async def test_64_ports_share_one_thread_and_few_wake_ups(devices, reader, monke
         calls = []
         wake = loop.call_soon_threadsafe
         monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *args: (calls.append(args), wake(*args))[1])
-        for number in range(50):  # the loop is busy meanwhile: whatever is read waits behind one wake-up
+        gathers, expected = reader.gathers, b""
+        for number in range(5):
+            expected += b"ST,GS,%07d kg\r\n" % number
             for scale in scales:
-                os.write(scale.master, b"ST,GS,%07d kg\r\n" % number)
-        expected = b"".join(b"ST,GS,%07d kg\r\n" % number for number in range(50))
-        await eventually(lambda: all(len(each.data) >= len(expected) for each in heard))
-        assert all(each.data == expected for each in heard)
-        assert len(calls) <= 64, "3200 lines must not cost a wake-up each, nor each port one per line"
-        assert reader.hand_overs <= reader.gathers
+                os.write(scale.master, expected[-18:])
+            wait_with_the_loop_busy(lambda each=number + 1: reader.pending_bytes == 64 * each * 18)
+        assert reader.gathers >= gathers + 5
+        assert len(calls) == 1
+        await eventually(lambda: all(each.data == expected for each in heard))
+        await eventually(lambda: reader.pending_bytes == 0)
+
+
+@pytest.mark.parametrize(("ports", "most"), [(9, 1), (8, 8)])
+async def test_many_ports_are_gathered_and_few_are_not_kept_waiting(devices, ports, most):
+    reader = SerialReader(time, gather_s=0.5, gather_above=8)
+    scales = devices(ports)
+    async with Ports(scales, reader):
+        await eventually(lambda: reader.watching == ports)
+        gathers = reader.gathers
+        for number, scale in enumerate(scales, 1):
+            os.write(scale.master, b"0123456789\r\n")
+            if ports > 8:
+                time.sleep(0.005)  # the thread would wake for each of them if it did not gather
+            else:
+                wait_with_the_loop_busy(lambda number=number: reader.pending_bytes == 12 * number)
+        wait_with_the_loop_busy(lambda: reader.pending_bytes == 12 * ports)
+        assert reader.gathers == gathers + most
+    reader.stop()
 
 
 async def test_a_cable_in_and_out_under_the_same_name_heals_while_others_go_on(devices, reader):
