@@ -90,6 +90,10 @@ def _relay_value(digits: bytes) -> int | None:
     return high << 4 | low if 0 <= high <= 15 and 0 <= low <= 15 else None
 
 
+def _relay_bits(state: DeviceState) -> int:
+    return GREEN * state.green | RED * state.red | FAN * state.fan | HEATER * state.heater
+
+
 # --- what the station understands ------------------------------------------------------------------------------------
 
 
@@ -232,10 +236,9 @@ def with_state(reply: Reply, state: DeviceState) -> Reply:
     """`reply` telling `state`; ValueError if it leaves the printer or the temperature out."""
     if state.printer is None or state.temperature_c is None:
         raise ValueError("a SUWOL-1000 always tells printer and temperature")
-    relays = GREEN * state.green | RED * state.red | FAN * state.fan | HEATER * state.heater
     return replace(
         reply,
-        relays=relays,
+        relays=_relay_bits(state),
         inputs=state.inputs,
         voice=state.voice,
         temperature_c=state.temperature_c,
@@ -297,30 +300,30 @@ def state_of(reply: bytes, before: DeviceState) -> tuple[DeviceState, list[Probl
 
     bad-relays, bad-inputs, bad-voice, bad-temperature, bad-set-points, bad-printer. A blank temperature is unknown.
     """
-    state, bad = before, []
+    bad = []
     relays = _relay_value(reply[18:20])
     if relays is None:
         bad.append("bad-relays")
-    else:
-        green, red, fan, heater = (bool(relays & bit) for bit in (GREEN, RED, FAN, HEATER))
-        state = replace(state, green=green, red=red, fan=fan, heater=heater)
-    if all(0x20 <= byte < 0x7F for byte in reply[20:22]):
-        state = replace(state, inputs=reply[20:22].decode("ascii"))
+        relays = _relay_bits(before)
+    inputs = before.inputs
+    if reply[20:22].isascii() and (text := reply[20:22].decode("ascii")).isprintable():
+        inputs = text
     else:
         bad.append("bad-inputs")
-    if reply[22:24].isdigit():
-        state = replace(state, voice=int(reply[22:24]))
-    else:
+    voice = int(reply[22:24]) if reply[22:24].isdigit() else None
+    if voice is None:
         bad.append("bad-voice")
+        voice = before.voice
     temperature = fields.whole_number(reply[24:27])
-    if temperature is None and reply[24:27].strip(b" "):
+    if temperature is None and reply[24:27] != b"   ":
         bad.append("bad-temperature")
-    else:
-        state = replace(state, temperature_c=temperature)
+        temperature = before.temperature_c
     if not reply[27:31].isdigit():
         bad.append("bad-set-points")
-    if reply[31:32] in _PRINTERS:
-        state = replace(state, printer=_PRINTERS[reply[31:32]])
-    else:
+    printer = _PRINTERS.get(reply[31:32])
+    if printer is None:
         bad.append("bad-printer")
+        printer = before.printer
+    green, red, fan, heater = (bool(relays & bit) for bit in (GREEN, RED, FAN, HEATER))
+    state = DeviceState(green, red, fan, heater, voice, printer, temperature, inputs)
     return state, [Problem(reason, reply) for reason in bad]
