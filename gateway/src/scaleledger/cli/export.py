@@ -74,8 +74,7 @@ def _write_csv(rows: Iterable[dict[str, object]], target: TextIO) -> None:
 
 
 def _write_lines(rows: Iterable[dict[str, object]], target: TextIO) -> None:
-    for row in rows:
-        target.write(json.dumps(row, ensure_ascii=False) + "\n")
+    target.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def neutral(value: object) -> object:

@@ -16,6 +16,11 @@ class Cards:
         self._orm = orm
         self._cards: Mapping[str, CardStanding] | None = cards or None
 
+    @property
+    def empty(self) -> bool:
+        """There is no list at all."""
+        return self._cards is None
+
     def standing(self, uid: str) -> CardStanding:
         """What the list says of a card."""
         if self._cards is None:

@@ -94,7 +94,7 @@ def exported(
 
 def _rows(connection: sqlite3.Connection, path: Path, since: str, *, quarantined: bool) -> Iterator[dict[str, object]]:
     chosen = (
-        "SELECT r.seq, r.uuid, r.station, r.rfid_uid, r.weight, r.unit, r.measured_at, r.is_sent, hex(r.hash) AS hash, "
+        "SELECT r.seq, r.uuid, r.station, r.rfid_uid, r.weight, r.unit, r.measured_at, r.is_sent, lower(hex(r.hash)) AS hash, "
         "r.payload{more} FROM weighing_records r {join} WHERE r.measured_at >= ? ORDER BY r.seq"
     )
     try:

@@ -42,13 +42,16 @@ class Weighings:
 
 
 def _newest(connection: Connection, station: str) -> LastCapture | None:
+    """The station's newest weighing; `told` only when the gateway has stopped in good order since."""
+    stopped = connection.execute("SELECT value FROM settings WHERE key = 'clean_stop'").fetchone()
+    told_upto = int(stopped[0]) if stopped else 0
     rows = connection.execute(
-        "SELECT uuid, weight, unit, rfid_uid, measured_at, payload FROM weighing_records WHERE station = ? "
+        "SELECT seq, uuid, weight, unit, rfid_uid, measured_at, payload FROM weighing_records WHERE station = ? "
         "ORDER BY seq DESC",
         (station,),
     )
-    for uuid, weight, unit, card, at, payload in rows:
+    for seq, uuid, weight, unit, card, at, payload in rows:
         if json.loads(payload).get("kind") == Kind.WEIGHING.value:
             rows.close()
-            return LastCapture(uuid, Decimal(weight), unit, card, datetime.fromisoformat(at))
+            return LastCapture(uuid, Decimal(weight), unit, card, datetime.fromisoformat(at), told=seq <= told_upto)
     return None

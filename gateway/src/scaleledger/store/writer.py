@@ -34,6 +34,10 @@ log = get_logger()
 _INSERT = "INSERT INTO weighing_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SENT = "UPDATE weighing_records SET is_sent = 1 WHERE seq BETWEEN ? AND ? AND is_sent = 0"
 _POSITION = "INSERT INTO delivery VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET position = excluded.position"
+_STOPPED = (
+    "INSERT INTO settings VALUES ('clean_stop', ?1) "
+    "ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"
+)
 _REFUSED = (
     "INSERT INTO delivery_exceptions (uplink, seq, outcome, reason, at) VALUES (?, ?, 'quarantined', ?, ?) "
     "ON CONFLICT (uplink, seq) DO UPDATE SET reason = excluded.reason, at = excluded.at"
@@ -190,7 +194,7 @@ class Writer:
 
     def _commit(self, group: _Group) -> None:
         marks = [self._marks.popleft() for _ in range(len(self._marks))]
-        if not group.waiting and not marks and not self._due:
+        if not group.waiting and not marks and not self._due and not group.last:
             return
         before = self._seq
         try:
@@ -200,6 +204,8 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             answers, added, signature = self._write(connection, group.waiting)
             self._write_marks(connection, marks, all_positions=group.flush)
+            if group.last:
+                connection.execute(_STOPPED, (added[-1][1].seq if added else self._seq,))
             reach("store.before-commit")
             connection.execute("COMMIT")
             if added:

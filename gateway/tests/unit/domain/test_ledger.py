@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fakes.weighings import MAC, draft
 from hypothesis import given
 from hypothesis import strategies as st
-
 from scaleledger.domain import ledger
 from scaleledger.domain.errors import ChainBroken, LedgerError
 from scaleledger.domain.reading import Role
