@@ -213,9 +213,9 @@ def _item(result: Any, record: Record, *, complete: bool) -> ItemOutcome:
         return ItemOutcome(record.seq, Outcome.RETRY, "the centre's answer leaves this record out")
     outcome, named = result.get("outcome"), result.get("uuid")
     ours = _same(named, record.uuid)
-    if ours and outcome in {"created", "held"}:
+    if ours and outcome in ("created", "held"):
         return ItemOutcome(record.seq, Outcome.ACKED)
-    if outcome in {"conflict", "invalid"} and (ours or (named is None and complete)):
+    if outcome in ("conflict", "invalid") and (ours or (named is None and complete)):
         return ItemOutcome(record.seq, Outcome.QUARANTINE, f"{outcome}: {_plain(str(result.get('detail', '')))}")
     return ItemOutcome(record.seq, Outcome.RETRY, "the centre's answer for this record is not the contract's")
 
