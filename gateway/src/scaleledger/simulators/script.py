@@ -88,12 +88,17 @@ class Box:
 def carry(
     card: str, weight: Decimal, *, patience_s: float = 12.0, tries: int = 4, card_first: bool = False, vehicle: str = ""
 ) -> Box:
-    """The usual way of bringing a box; `card_first` taps before the load comes, `vehicle` types its number first."""
+    """The usual way of bringing a box, once the station has stood quiet for long enough to be armed.
+
+    `card_first` taps before the load comes; `vehicle` is a number typed before the tap.
+    """
     keys = (TypeKeys("vehicle", vehicle),) if vehicle else ()
     tap: tuple[Step, ...] = (Tap(card),) if card else ()
     load: tuple[Step, ...] = (PutOn(weight), AwaitStill())
     steps = (*keys, *tap, *load) if card_first else (*load, *keys, *tap)
-    return Box(card, weight, (AwaitQuiet(), *steps, AwaitOutcome(patience_s, tries), TakeOff(), AwaitQuiet()))
+    return Box(
+        card, weight, (AwaitQuiet(quiet_s=1.0), *steps, AwaitOutcome(patience_s, tries), TakeOff(), AwaitQuiet())
+    )
 
 
 def boxes(

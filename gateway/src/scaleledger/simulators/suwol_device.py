@@ -104,7 +104,7 @@ class SuwolDevice:
         self._keys = (KeysEntered(kind, digits), now + MAILBOX_S)
 
     def quiet_s(self, now: float) -> float:
-        """For how long no lamp has been lit and nothing spoken or asked to be."""
+        """For how long a conversation has gone on with no lamp lit and nothing spoken or asked to be."""
         if self._green or self._red or self._asked_voice or self.playing(now):
             self._unquiet_at = now
         return now - max(self._unquiet_at, self._voice_ends)
@@ -148,6 +148,7 @@ class SuwolDevice:
     def _answer(self, now: float, request: frames.Request) -> bytes:
         if self._request_at is None or now - self._request_at > SILENCE_S:
             self.session += 1
+            self._unquiet_at = now
         self._request_at = now
         match request:
             case frames.DisplayRequest():
