@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from scaleledger.simulators.demo import DemoError, Report, demonstrate
+from scaleledger.simulators.demo import demonstrate
+from scaleledger.simulators.plant import PlantError, Report
 
 
 @click.command()
@@ -26,7 +27,7 @@ def command(seconds: float, report_file: Path | None, port: int, keep: Path | No
         else:
             with tempfile.TemporaryDirectory(prefix="scaleledger-demo-") as folder:
                 report = asyncio.run(_demo(Path(folder), seconds, port))
-    except DemoError as failure:
+    except PlantError as failure:
         click.echo(str(failure), err=True)
         sys.exit(3)
     if report_file is not None:
