@@ -55,6 +55,9 @@ class BoundedRequests:
             return
         except ClientGone:
             return
+        except asyncio.CancelledError:  # only a stop cancels, and nothing has begun for this request yet
+            await _refuse(send, 503, "rate_limited", "The server is stopping. Try again.")
+            return
         async with self._at_work:
             await self._application(scope, _replay(body, receive), send)
 

@@ -68,4 +68,9 @@ def each() -> Iterator[dict[str, Any]]:
     """Every record in the order of arrival, as little as a comparison needs."""
     rows = WeighingRecord.objects.order_by("id").values("uuid", "station", "seq", "gateway__mac_address")
     for row in rows.iterator():
-        yield {"uuid": row["uuid"], "station": row["station"], "seq": row["seq"], "gateway": row["gateway__mac_address"]}
+        yield {
+            "uuid": row["uuid"],
+            "station": row["station"],
+            "seq": row["seq"],
+            "gateway": row["gateway__mac_address"],
+        }

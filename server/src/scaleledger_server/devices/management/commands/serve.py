@@ -23,6 +23,7 @@ class Command(BaseCommand):
     """Runs the server until SIGTERM or SIGINT."""
 
     help = "Run the server."
+    requires_system_checks = []  # `check` is a command of its own; a restart should not wait for it
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
