@@ -96,6 +96,7 @@ class Talker:
         self._empty_since: float | None = None
         self._heard = False
         self._undecided = False
+        self._listened = False
         self._card = ""
 
     async def start(self, wheel: Wheel) -> None:
@@ -140,6 +141,7 @@ class Talker:
             self._sample, self._line = sample, self._encode(self._manner.indicator.show(sample))
         if not self.port.up:
             return
+        self._listened = True
         if self._empty_since is None and not sample.weight and not sample.moving:
             self._empty_since = now
         if self._manner.pieces == 1:
@@ -168,6 +170,7 @@ class Talker:
             return
         self._n += 1
         self._undecided = True
+        self._listened = self.port.up
         if self._cards:
             self._card = self._cards[(self._n - 1) % len(self._cards)]
         self._journal.say(self.name, f"load {self._n}: {self._text(weights[0])} {self._card}".rstrip())
@@ -175,7 +178,7 @@ class Talker:
     def _write(self, *, sure: bool) -> None:
         assert self._timeline is not None
         self._undecided = False
-        if sure or self.port.up:
+        if sure or self._listened:
             weight = str(self._manner.indicator.round(self._timeline.cycle.weights[0]))
             self._journal.load(self.name, self._n, card=self._card, weight=weight, sure=sure)
 
