@@ -213,6 +213,7 @@ async def test_a_spec_that_makes_no_sense_leaves_nothing_open(tmp_path):
         StationSpec("b", "st-gs-coma"),
         StationSpec("b", "st-gs-comma", scenario="benhc"),
         StationSpec("b", "suwol-1000", cards=("A1",)),
+        StationSpec("b", "suwol-1000", cards=("00000000",)),
         StationSpec("b", "rfid-em4100", cards=("A1B2C3D4",)),
         StationSpec("b", "st-gs-comma", on="serial:///dev/ttyS0"),
     ):

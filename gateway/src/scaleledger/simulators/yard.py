@@ -147,8 +147,8 @@ class Simulation:
 
     async def _open_station(self, spec: StationSpec, port: Port, rng: random.Random) -> None:
         for card in spec.cards:
-            if not re.fullmatch("[0-9A-Za-z]{8}", card):
-                raise ValueError(f"a card at a SUWOL-1000 has eight letters or digits, not {card!r}")
+            if not re.fullmatch("(?!0{8})[0-9A-Za-z]{8}", card):
+                raise ValueError(f"a card at a SUWOL-1000 has eight letters or digits, not all zero; not {card!r}")
         indicator = Indicator(spec.division, spec.division * 3000, spec.unit)
         device = SuwolDevice(indicator, rng, faults=combine(*spec.faults))
         station = SuwolStation(spec.name, port, device, journal=self.journal, pace=spec.pace)
