@@ -15,6 +15,8 @@ from scaleledger.domain.ledger import Checkpoint, Entry
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 1024  # a lone record with its ack dirties 12.2 KB of disk blocks at 1024, 14.0 at 2048, 21 at 4096
 WAL_PAGES = 4000
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; the second when SQLite's own message quotes the damage."""
 PRAGMAS = {"journal_mode": "wal", "synchronous": 2}
 ENTRY_COLUMNS = (
     "seq, uuid, rfid_uid, weight, unit, station, measured_at, CAST(payload AS TEXT), hash, COALESCE(signature, x'')"

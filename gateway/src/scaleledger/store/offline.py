@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from scaleledger.domain.errors import ChainBroken, StoreUnusable
 from scaleledger.domain.ledger import Signed, Verified, verify
 from scaleledger.domain.weighing import Head
-from scaleledger.store.connection import checkpoints, connect_readonly, entries
+from scaleledger.store.connection import UNREADABLE, checkpoints, connect_readonly, entries
 from scaleledger.store.folder import companions
 from scaleledger.store.signing import signed_by
 
@@ -36,7 +36,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
                 connection = _connect(copy)
             except sqlite3.Error as error:
                 raise StoreUnusable(f"{path} cannot be opened as a ledger: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise StoreUnusable(f"{path} cannot be opened as a ledger: {error}") from error
         with closing(connection):
             yield connection
@@ -53,7 +53,7 @@ def verify_file(path: Path, public_key: str | None = None, head: Head | None = N
             keys = [public_key] if public_key else [r[0] for r in connection.execute("SELECT public_key FROM gateway")]
             signed = signed_by(keys[0]) if keys else None
             return _prove(connection, signed, head)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise StoreUnusable(f"{path} cannot be read to its end: {error}") from error
         except ValueError as error:
             raise StoreUnusable(f"no public key: {error}") from error

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from scaleledger.domain import ledger
 from scaleledger.domain.errors import ChainBroken
-from scaleledger.store.connection import ENTRY_COLUMNS, connect, connect_readonly
+from scaleledger.store.connection import ENTRY_COLUMNS, UNREADABLE, connect, connect_readonly
 from scaleledger.store.folder import READY, Folder, companions
 from scaleledger.store.signing import SigningKey
 
-MISSES_MAX = 20_000
+MISSES_MAX = 5_000
 """So many numbers in a row that cannot be read end the search from one side."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -53,6 +53,8 @@ def fault_of(path: Path) -> str:
         if error.sqlite_errorcode & 0xFF not in _DAMAGE:
             raise
         return str(error)
+    except UnicodeDecodeError:
+        return "its schema is malformed"
 
 
 def salvage(source: Path, new: Path, key: SigningKey, gateway: str, name: str) -> tuple[int, int]:
@@ -65,6 +67,7 @@ def salvage(source: Path, new: Path, key: SigningKey, gateway: str, name: str) -
     except sqlite3.Error:
         return 0, 0
     with closing(damaged), closing(connect(new)) as target:
+        damaged.execute("PRAGMA writable_schema=ON")  # only so does SQLite read a file that was cut short
         target.execute("BEGIN IMMEDIATE")
         for table in _OTHER_TABLES:
             _copy_table(damaged, target, table)
@@ -144,19 +147,19 @@ def _readable_rows(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
             for row in damaged.execute(_ROW + "> ? ORDER BY seq", (last,)):
                 last, misses = row[0], 0
                 yield row
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             last, misses = last + 1, misses + 1
         else:
             return
     behind: list[tuple[object, ...]] = []
-    with suppress(sqlite3.DatabaseError):
+    with suppress(*UNREADABLE):
         behind.extend(damaged.execute(_ROW + "> ? ORDER BY seq DESC", (last,)))
     yield from reversed(behind)
 
 
 def _copy_table(damaged: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
     """Rows of a small table, as far as they read; what is lost here only costs sending again or asking the centre."""
-    with suppress(sqlite3.DatabaseError):
+    with suppress(*UNREADABLE):
         cursor = damaged.execute(f"SELECT * FROM {table}")  # noqa: S608
         names = [column[0] for column in cursor.description]
         marks = ", ".join("?" * len(names))
