@@ -21,10 +21,10 @@ from scaleledger.domain.weighing import Head
 from scaleledger.observe.log import get_logger
 from scaleledger.store.cards import Cards, load_cards
 from scaleledger.store.connection import checkpoints, entries
-from scaleledger.store.database import Opening, prepare
 from scaleledger.store.folder import Folder
 from scaleledger.store.identity import Identity, ensure_row
 from scaleledger.store.offline import verify_file
+from scaleledger.store.opening import Opening, prepare
 from scaleledger.store.orm import Orm
 from scaleledger.store.outbox import Outbox, read_books
 from scaleledger.store.signing import SigningKey
