@@ -26,6 +26,7 @@ class Books:
         self.heads = []
         self.tokens = 0
         self.largest = 0
+        self.without_token = 0
         if knows_mac:
             self.gateways["02:5a:1e:d6:e4:01"] = self.new_token()
 
@@ -49,6 +50,7 @@ class Books:
         if path not in {protocol.HEARTBEAT, protocol.RECORDS, protocol.RECORDS + "batch/"}:
             return 404, self._error("not_found")
         token = headers.get("authorization", "").removeprefix("Bearer ")
+        self.without_token += not token
         if not token or token not in self.gateways.values():
             return 401, self._error("token_unknown" if token else "token_missing")
         if path == protocol.HEARTBEAT:

@@ -104,6 +104,7 @@ async def test_refused_credentials_are_cleared_and_won_anew_and_no_record_is_los
         assert gateway.identity.credentials.token == "token-2"
         assert gateway.outbox.owed == []
         assert len(gateway.books.held) == 10
+        assert gateway.books.without_token == 0
 
 
 @virtual

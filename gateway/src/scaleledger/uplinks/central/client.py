@@ -40,6 +40,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _trust(base_url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
+    """Always verifying. The authorities, which cost time and memory to load, are left out where no TLS is spoken."""
+    if not base_url.lower().startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+
+
 @dataclass(slots=True)
 class _Streak:
     """Failures since the last success; `over` tells to stop, with `error` as the reason."""
@@ -86,7 +93,7 @@ class CentralUplink:
             base_url=base_url,
             headers={"User-Agent": f"scaleledger/{__version__}", "Accept-Encoding": "identity"},
             timeout=httpx2.Timeout(silence_s),
-            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
+            verify=_trust(base_url, ca_file),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             trust_env=False,
