@@ -26,6 +26,7 @@ PAYLOAD_BYTES_MAX = 16_384
 SEQ_MAX = 2**53 - 1
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DAMAGED = "surrogateescape"
+_UNNUMBERED = ',"seq":0,"software":'  # cannot stand inside a JSON string, where a quote is escaped
 _parse = json.JSONDecoder().raw_decode
 _MEASURED = ("seq", "uuid", "card", "weight", "unit", "station", "measured_at")  # an Entry's first fields
 
@@ -89,6 +90,20 @@ def time_text(at: datetime) -> str:
 
 def payload_text(draft: Draft, *, seq: int, gateway: str, software: str) -> str:
     """The canonical text of a draft that becomes record `seq`. Raises LedgerError when it cannot be a record."""
+    return numbered(payload_body(draft, gateway=gateway, software=software), seq)
+
+
+def numbered(body: str, seq: int) -> str:
+    """The canonical text of a body that got its number."""
+    return body.replace(_UNNUMBERED, f',"seq":{seq},"software":', 1)
+
+
+def payload_body(draft: Draft, *, gateway: str, software: str) -> str:
+    """The canonical text of a draft that has no number yet: 0 stands in its place, and `numbered` puts the number there.
+
+    So all but the number can be made, and refused, before the draft has its turn. Raises LedgerError when the draft cannot
+    be a record.
+    """
     if not _UUID.fullmatch(draft.uuid):
         raise LedgerError(f"{draft.uuid!r} is not a uuid in its usual form")
     if not 1 <= len(draft.station) <= 100 or len(draft.card) > 50 or len(draft.unit) > 8:
@@ -96,7 +111,7 @@ def payload_text(draft: Draft, *, seq: int, gateway: str, software: str) -> str:
     fields = {
         "v": VERSION,
         "gateway": gateway,
-        "seq": seq,
+        "seq": 0,
         "uuid": draft.uuid,
         "kind": draft.kind.value,
         "refers_to": draft.refers_to,
@@ -118,7 +133,7 @@ def payload_text(draft: Draft, *, seq: int, gateway: str, software: str) -> str:
     }
     text = canonical(fields)
     try:
-        size_bytes = len(text.encode())
+        size_bytes = len(text.encode()) + len(str(SEQ_MAX)) - 1
     except UnicodeEncodeError as error:
         raise LedgerError("a text of the weighing is not valid Unicode") from error
     if size_bytes > PAYLOAD_BYTES_MAX:

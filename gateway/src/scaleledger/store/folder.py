@@ -55,8 +55,9 @@ class Folder:
                 f"the data folder {path} is in use by another gateway (process {holder}). Stop that one first, or give "
                 "this one a folder of its own."
             ) from None
-        os.truncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0) if hasattr(os, "pwrite") else None
+        os.ftruncate(self._lock, 0)
+        os.lseek(self._lock, 0, os.SEEK_SET)
+        os.write(self._lock, str(os.getpid()).encode())
 
     def release(self) -> None:
         """Let the folder go. Safe to call twice."""

@@ -58,6 +58,7 @@ class Mark:
 @dataclass(slots=True)
 class _Waiting:
     draft: Draft
+    body: str
     future: "asyncio.Future[Record]"
 
 
@@ -113,10 +114,10 @@ class Writer:
             raise StoreError("the store is closed; the weighing was not kept")
         if len(self._pending) >= WAITING_MAX:
             raise StoreFull(f"{WAITING_MAX} weighings wait for the disk already; it is too slow or stands still")
-        ledger.payload_text(draft, seq=ledger.SEQ_MAX, gateway=self._gateway, software=self._software)
+        body = ledger.payload_body(draft, gateway=self._gateway, software=self._software)
         future: asyncio.Future[Record] = self._loop.create_future()
         self._pending.add(future)
-        self._queue.put(_Waiting(draft, future))
+        self._queue.put(_Waiting(draft, body, future))
         return future
 
     def mark(self, mark: Mark) -> None:
@@ -232,7 +233,7 @@ class Writer:
             record = new.get(draft.uuid) or self._stored(connection, draft.uuid)
             if record is None:
                 seq += 1
-                payload = ledger.payload_text(draft, seq=seq, gateway=self._gateway, software=self._software)
+                payload = ledger.numbered(item.body, seq)
                 digest = ledger.link(prev, payload)
                 weight, at = ledger.weight_text(draft.weight), ledger.time_text(draft.measured_at)
                 rows.append(

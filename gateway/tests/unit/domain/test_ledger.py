@@ -103,6 +103,14 @@ def test_a_payload_keeps_the_contract_and_gives_its_fields_back(item):
     assert tuple(sorted(fields["evidence"].items())) == tuple(sorted(item.evidence))
 
 
+def test_only_the_number_is_filled_in_whatever_the_texts_hold():
+    trap = ',"seq":0,"software":'
+    item = draft(1, station=trap, card=trap, evidence=((trap, trap), ("seq", "0")), boot_id=trap)
+    fields = ledger.payload_fields(ledger.payload_text(item, seq=7, gateway=MAC, software="0.1.0"))
+    assert (fields["seq"], fields["station"], fields["card"], fields["boot_id"]) == (7, trap, trap, trap)
+    assert fields["evidence"] == {trap: trap, "seq": "0"}
+
+
 @given(drafts)
 def test_what_is_appended_verifies(item):
     first = entry(item, 1, ledger.GENESIS, sign=True)
