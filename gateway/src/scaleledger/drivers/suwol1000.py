@@ -84,6 +84,8 @@ class Suwol1000:
         return facts + self._voice.expire(now)
 
     def get_timer(self) -> float | None:
+        if self._refusals:
+            return 0.0
         ends_at = self._voice.ends_at
         return self._pacing.next_at if ends_at is None else min(self._pacing.next_at, ends_at)
 

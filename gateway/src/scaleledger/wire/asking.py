@@ -3,10 +3,13 @@
 After one late answer a naive poller reads every later answer one question behind, for ever. So questions without an answer
 are counted. One may be overtaken: after its time is out the next is asked. When more are open, or an answer comes that
 nobody asked for, nothing is asked until the line has been quiet; then all that is open is lost, and counting starts anew.
+An answer may be later still than a quiet line lasts. So some answers after any trouble, the line is listened to once more:
+an answer too many shows then.
 """
 
 QUIET_REPLIES = 2.5  # reply times without an answer that make a line quiet
 UNANSWERED_REPLIES = 2  # reply times from the second open question to the next one; shorter than a quiet line
+CHECK_AFTER_REPLIES = 10  # answers in step, after trouble, until the line is listened to once more
 QUIET_WAIT_MAX_S = 10.0  # a line that is never quiet is asked again after this time
 
 
@@ -21,6 +24,7 @@ class Pacing:
         self._open = 0
         self._settling = False
         self._answered = True
+        self._check_in = 0
 
     @property
     def next_at(self) -> float:
@@ -34,6 +38,8 @@ class Pacing:
 
     def sent(self, now: float, extra_s: float = 0.0) -> None:
         """A request goes out. Its answer is due after the reply time and `extra_s`."""
+        if self._open:
+            self._check_in = CHECK_AFTER_REPLIES
         if self._answered:
             self._open, self._settling = 0, False
         elif self._open >= 2:
@@ -46,11 +52,15 @@ class Pacing:
 
     def replied(self, now: float) -> None:
         """An answer came."""
+        in_step, check_now = self._open == 1 and not self._settling, self._check_in == 1
+        if self._open == 0:
+            self._settling, self._check_in = True, CHECK_AFTER_REPLIES
         self._answered = True
-        self._settling |= self._open == 0
         self._open = max(0, self._open - 1)
-        if self._open or self._settling:
+        if in_step:
+            self._check_in = max(0, self._check_in - 1)
+        if in_step and not check_now:
+            self._next_at = max(now, self._sent_at + self._interval_s)
+        else:
             quiet_at = now + max(self._interval_s, QUIET_REPLIES * self._reply_timeout_s)
             self._next_at = min(quiet_at, max(now, self._sent_at + QUIET_WAIT_MAX_S))
-        else:
-            self._next_at = max(now, self._sent_at + self._interval_s)

@@ -286,6 +286,16 @@ def test_refusals_are_bounded():
     assert len(driver.handle_timer(0.0)) == 16
 
 
+def test_a_refusal_is_told_at_once():
+    driver = open_driver("suwol-1000")
+    driver.handle_timer(50.0)
+    assert driver.get_timer() == 50.3
+    driver.ask(Speak(0))
+    assert driver.get_timer() <= 50.0
+    assert driver.handle_timer(50.0) == [Problem("bad-clip")]
+    assert driver.get_timer() == 50.3
+
+
 def test_set_points_are_sent_once():
     station = Prompt()
     station.driver.ask(SetTemperatures(30, 5))

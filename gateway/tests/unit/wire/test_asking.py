@@ -68,3 +68,36 @@ def test_a_long_request_is_given_its_time():
     pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
     pacing.sent(0.0, extra_s=4.2)
     assert pacing.next_at == pytest.approx(4.5)
+
+
+def test_some_answers_after_trouble_the_line_is_listened_to_once_more():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    now, waits = 0.0, []
+    pacing.sent(now)
+    for _ in range(30):
+        now = pacing.next_at
+        pacing.sent(now)
+        if len(waits) != 0 or now > 0.5:
+            pacing.replied(now + 0.05)
+            waits.append(round(pacing.next_at - now, 2))
+    assert waits[0] == 0.8
+    assert waits[1:].count(0.8) == 1
+    assert waits[-1] == 0.1
+
+
+def test_an_answer_later_than_a_quiet_line_lasts_is_found_out():
+    """Two requests are open, the line is quiet, and only then does the second answer come: one behind from now on."""
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    pacing.sent(0.3)
+    pacing.replied(0.32)
+    line = [1.08]  # when answers arrive; the first is to the request at 0.3
+    behind = 0
+    for _ in range(30):
+        now = pacing.next_at
+        pacing.sent(now)
+        line.append(now + 0.13)
+        behind = len(line) - 1
+        while line and line[0] <= pacing.next_at:
+            pacing.replied(line.pop(0))
+    assert behind == 0
