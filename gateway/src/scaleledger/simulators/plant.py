@@ -148,6 +148,11 @@ class GatewayProcess:
         return self._process is not None and self._process.returncode is None
 
     @property
+    def exit_code(self) -> int | None:
+        """How the process ended; None while it runs."""
+        return self._process.returncode if self._process is not None else None
+
+    @property
     def pid(self) -> int:
         """The process id; only while it was started."""
         assert self._process is not None
@@ -188,9 +193,13 @@ class GatewayProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self.delivered_upto < upto and self.alive:
-                    self._news.clear()
-                    await self._news.wait()
+                    await self.news()
         return self.delivered_upto >= upto
+
+    async def news(self) -> None:
+        """Wait for the next weighing that becomes durable, or the next delivery."""
+        self._news.clear()
+        await self._news.wait()
 
     async def _read_log(self) -> None:
         assert self._process is not None
@@ -208,6 +217,7 @@ class GatewayProcess:
         name = event.get("event")
         if name == "biz.saved":
             self.saved += 1
+            self._news.set()
         elif name == "net.delivered":
             self.delivered_upto = max(self.delivered_upto, int(event["upto"]))
             self._news.set()
@@ -253,9 +263,9 @@ class Plant:
         return [json.loads(line) for line in lines.splitlines() if line.strip()]
 
     async def verify(self) -> tuple[bool, str]:
-        """Whether the gateway's ledger and the server's copy of it both hold, and what was said."""
+        """Whether the gateway's ledger and the server's whole copy of it both hold, and what was said."""
         here = await run(_program("scaleledger"), "verify", "--data-dir", str(self.folder / "data"))
-        there = await self.server.ask("chain_check")
+        there = await self.server.ask("chain_check", "--complete")
         return here[0] == 0 and there[0] == 0, here[1] + there[1]
 
     async def compare(self) -> Report:
