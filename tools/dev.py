@@ -21,7 +21,7 @@ OLDEST = (3, 11)
 
 TASKS = {
     "demo": ["scaleledger", "demo"],
-    "test": ["pytest", "-n", "auto", "-m", "not nightly"],
+    "test": ["pytest", "-n", "auto", "--dist", "worksteal", "-m", "not nightly"],
     "nightly": ["pytest", "-n", "auto", "-m", "nightly"],
     "bench": ["python", "-m", "bench"],
 }
@@ -29,9 +29,9 @@ CHECKS = [
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
     ["lint-imports"],
-    ["mypy", "gateway/src", "server/src"],
-    ["deptry", "gateway", "--config", "gateway/pyproject.toml"],
-    ["deptry", "server", "--config", "server/pyproject.toml"],
+    ["mypy", "gateway/src", "server/src", "tools/dev.py"],
+    ["deptry", "gateway/src", "--config", "gateway/pyproject.toml"],
+    ["deptry", "server/src", "--config", "server/pyproject.toml"],
     ["codespell", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md", "docs", "gateway", "server", "tools"],
 ]
 

@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
+
 from gateway_ledgers import LedgerOf
 from server_api import Api, join
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from django.test import Client as DjangoClient
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
+
 from scaleledger_server.devices import queries, services
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"

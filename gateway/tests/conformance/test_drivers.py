@@ -10,9 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import scaleledger.drivers
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+import scaleledger.drivers
 from scaleledger.domain.commands import Acknowledge
 from scaleledger.domain.inputs import CardSeen, DeviceState, KeysEntered, Printer, Problem
 from scaleledger.domain.reading import Reading, Role, Status

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
-from fakes.weighings import START, draft, open_store
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from fakes.weighings import START, draft, open_store
 from scaleledger.app import ports
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import LedgerError, StoreError

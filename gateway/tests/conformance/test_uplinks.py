@@ -9,6 +9,7 @@ import random
 import socket
 
 import pytest
+
 from fakes import centre as fakes
 from fakes.centre import Books, serving
 from fakes.outbox import MemoryIdentity, MemoryOutbox, batch_of, weighing

@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import asynccontextmanager, suppress
 
 import httpx2
+
 from scaleledger.uplinks.central import protocol
 
 PHRASES = {200: "OK", 201: "Created", 302: "Found", 401: "Unauthorized", 404: "Not Found", 429: "Slow Down"}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from fakes.plain_gateway import PlainGateway
 from scaleledger.cli import main as scaleledger
 from scaleledger.domain.inputs import CardSeen

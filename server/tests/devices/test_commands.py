@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+
 from gateway_ledgers import MAC
 from scaleledger_server.devices.models import Gateway
 

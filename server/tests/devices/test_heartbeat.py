@@ -1,6 +1,7 @@
 """What a sign of life leaves behind, and the anchor that never goes back."""
 
 import pytest
+
 from gateway_ledgers import LedgerOf
 from scaleledger_server.devices.models import HeadAlarm
 from server_api import example

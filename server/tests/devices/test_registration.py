@@ -1,6 +1,7 @@
 """A gateway asks to be registered, waits, is approved, and gets its token."""
 
 import pytest
+
 from gateway_ledgers import MAC, LedgerOf
 from scaleledger_server import limits
 from scaleledger_server.devices import queries, services

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+
 from scaleledger_server import env
 from server_processes import ServerProcess
 

@@ -1,6 +1,7 @@
 """Who may write: tokens that are shown, rotated, refused."""
 
 import pytest
+
 from gateway_ledgers import LedgerOf
 from scaleledger_server.devices import queries, services
 from scaleledger_server.devices.identity import gateway_id_of, token_of

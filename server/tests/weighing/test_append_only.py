@@ -5,6 +5,7 @@ import json
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
+
 from scaleledger_server.weighing import chain
 from scaleledger_server.weighing.models import WeighingRecord
 

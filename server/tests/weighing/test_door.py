@@ -4,6 +4,7 @@ import pytest
 from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from scaleledger_server.limits import BODY_BYTES_MAX
 from scaleledger_server.weighing import api as weighing_api
 from scaleledger_server.weighing.models import WeighingRecord

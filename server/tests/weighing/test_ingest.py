@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from gateway_ledgers import LedgerOf, canonical
 from scaleledger_server.devices.models import Gateway, HeadAlarm
 from scaleledger_server.weighing import chain, queries

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+
 from gateway_ledgers import MAC
 from scaleledger_server.devices import services
 from scaleledger_server.devices.models import Gateway

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from gateway_ledgers import MAC, LedgerOf
 from scaleledger_server.limits import BODY_BYTES_MAX
 from server_api import as_contract

@@ -4,12 +4,13 @@ from collections import Counter
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fakes.centre import Books, Weather
 from fakes.outbox import MemoryIdentity, MemoryOutbox
 from fakes.virtual_clock import LoopClock, running, virtual
 from fakes.virtual_time import run_virtually
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scaleledger.app.backoff import Backoff
 from scaleledger.app.forwarder import Forwarder
 from scaleledger.app.lifecycle import Lifecycle

@@ -2,6 +2,7 @@ import asyncio
 import random
 
 import pytest
+
 from fakes.centre import Books, Weather
 from fakes.outbox import MAC, MemoryIdentity, MemoryOutbox, batch_of, weighing
 from fakes.virtual_clock import LoopClock, running, virtual

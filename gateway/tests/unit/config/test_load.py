@@ -100,7 +100,7 @@ def test_the_environment_overrides_the_file(write, monkeypatch):
 
 def test_a_typo_in_the_environment_is_an_error_too(write, monkeypatch):
     monkeypatch.setenv("SCALELEDGER_GATEWAY__DATADIR", "elsewhere")
-    with pytest.raises(ConfigError, match="data_?dir"):
+    with pytest.raises(ConfigError, match=r"data_?dir"):
         load_config(write(GOOD))
 
 

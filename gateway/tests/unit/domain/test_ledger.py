@@ -8,9 +8,10 @@ import jsonschema
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fakes.weighings import MAC, draft
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fakes.weighings import MAC, draft
 from scaleledger.domain import ledger
 from scaleledger.domain.errors import ChainBroken, LedgerError
 from scaleledger.domain.reading import Role

@@ -11,7 +11,7 @@ from scaleledger.domain.commands import Show
 from scaleledger.domain.guidance import GUIDANCE, Notice
 from scaleledger.domain.inputs import CardSeen, KeysEntered
 from scaleledger.domain.reading import Reading, Role, Status
-from scaleledger.domain.rearm import ArmState, RearmRule
+from scaleledger.domain.rearm import RearmRule
 from scaleledger.domain.station import Commit, Mode, Station, StationRules, Tell
 from scaleledger.domain.station_table import TABLE, Do, Event, State
 from scaleledger.domain.weighing import LastCapture
@@ -361,11 +361,11 @@ def test_a_lifted_load_during_the_commit_still_arms_the_next_one():
 
 def test_wrong_unit_tare_too_small_too_large_and_unitless_are_not_captured():
     for frame, rules in [
-        (dict(weight="20.0", unit="lb"), dict(unit="kg")),
-        (dict(weight="20.0", role=Role.TARE), {}),
-        (dict(weight="1.0"), dict(min_weight=Decimal(2))),
-        (dict(weight="99.0"), dict(max_weight=Decimal(60))),
-        (dict(weight="20.0", unit=None), {}),
+        ({"weight": "20.0", "unit": "lb"}, {"unit": "kg"}),
+        ({"weight": "20.0", "role": Role.TARE}, {}),
+        ({"weight": "1.0"}, {"min_weight": Decimal(2)}),
+        ({"weight": "99.0"}, {"max_weight": Decimal(60)}),
+        ({"weight": "20.0", "unit": None}, {}),
     ]:
         b = Bench(mode=Mode.AUTO, **rules)
         b.show("0.0", unit=rules.get("unit", frame.get("unit", "kg")))

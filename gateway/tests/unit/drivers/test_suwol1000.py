@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+
 from scaleledger.domain.commands import Lamps, PrintDocument, SetTemperatures, Show, Speak
 from scaleledger.domain.inputs import CardSeen, DeviceState, KeysEntered, Problem, SpeechEnded
 from scaleledger.domain.reading import Reading

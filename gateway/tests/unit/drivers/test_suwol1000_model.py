@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from scaleledger.domain.commands import Lamps, PrintDocument, SetTemperatures, Show, Speak
 from scaleledger.domain.inputs import CardSeen, KeysEntered, SpeechEnded
 from scaleledger.drivers import open_driver

@@ -8,6 +8,7 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
+
 from fakes.plain_gateway import (
     BuzzesAtStart,
     CapturesByItself,

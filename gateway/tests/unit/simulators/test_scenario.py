@@ -5,6 +5,7 @@ import random
 from decimal import Decimal
 
 import pytest
+
 from scaleledger.domain.reading import Status
 from scaleledger.simulators.scenario import SCENARIOS, Indicator, Platform, Sample, Timeline, play
 

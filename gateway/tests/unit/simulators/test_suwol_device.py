@@ -5,6 +5,7 @@ import random
 from decimal import Decimal
 
 import pytest
+
 from scaleledger.domain.commands import Lamps, PrintDocument, SetTemperatures, Show, Speak
 from scaleledger.domain.inputs import CardSeen, DeviceState, KeysEntered, Printer, SpeechEnded
 from scaleledger.domain.reading import Reading, Status

@@ -6,6 +6,7 @@ import random
 from decimal import Decimal
 
 import pytest
+
 from fakes.virtual_port import VirtualPort
 from fakes.virtual_time import run_virtually
 from scaleledger.domain.inputs import CardSeen

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 from click.testing import CliRunner
+
 from fakes.weighings import draft, open_store
 from scaleledger.cli.export import command as export
 from scaleledger.cli.verify import command as verify

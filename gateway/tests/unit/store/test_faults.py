@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fakes.failing_disk import FULL, IOERR_FSYNC, IOERR_WRITE, FailingDisk
 from fakes.weighings import draft, open_store
 from scaleledger.domain.delivery import ItemOutcome, Outcome

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from fakes import weighings
 from fakes.weighings import MAC, draft
 from scaleledger.domain.delivery import ItemOutcome, Outcome

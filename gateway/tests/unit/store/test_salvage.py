@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+
 from fakes import weighings
 from fakes.weighings import draft
 from scaleledger.domain.delivery import ItemOutcome, Outcome

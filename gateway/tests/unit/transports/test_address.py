@@ -1,6 +1,7 @@
 import time
 
 import pytest
+
 from scaleledger.transports import SCHEMES, open_transport
 from scaleledger.transports.address import take_apart
 from scaleledger.transports.serial_open import SerialSettings

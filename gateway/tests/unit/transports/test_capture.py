@@ -8,6 +8,7 @@ import time
 import pytest
 import structlog
 from click.testing import CliRunner
+
 from fakes.wires import Listener, Running, eventually
 from scaleledger.cli import main
 from scaleledger.transports import open_transport

@@ -1,6 +1,7 @@
 import random
 
 import pytest
+
 from scaleledger.transports.links import Backoff, LinkCounters, TokenBucket
 
 

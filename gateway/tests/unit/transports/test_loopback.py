@@ -2,6 +2,7 @@ import asyncio
 import selectors
 
 import pytest
+
 from fakes.wires import Listener
 from scaleledger.transports import pair
 from scaleledger.wire.link import LinkState

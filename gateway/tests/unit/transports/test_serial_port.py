@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from fakes.wires import (
     WAIT_S,
     BreaksOnFirstBytes,

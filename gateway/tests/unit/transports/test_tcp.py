@@ -4,6 +4,7 @@ import struct
 import time
 
 import pytest
+
 from fakes.wires import UNHURRIED, DialsIn, Heard, Listener, Running, eventually, seeded
 from scaleledger.transports import ListenError, open_transport
 from scaleledger.transports.tcp_connect import TcpConnect

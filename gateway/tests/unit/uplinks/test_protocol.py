@@ -4,11 +4,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from fakes.outbox import MAC, START, batch_of, weighing
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
+
+from fakes.outbox import MAC, START, batch_of, weighing
 from scaleledger.domain.delivery import Batch, Outcome
 from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, RegistrationRefused
 from scaleledger.domain.standing import Introduction, SignOfLife, Standing, Status

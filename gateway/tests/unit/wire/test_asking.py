@@ -1,4 +1,5 @@
 import pytest
+
 from scaleledger.wire.asking import Pacing
 
 

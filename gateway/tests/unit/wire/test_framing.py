@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scaleledger.domain.inputs import Problem
 from scaleledger.wire.framing import Lines, Sized, between, fixed
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scaleledger.domain.inputs import Problem
 from scaleledger.wire import suwol_frames as frames
 

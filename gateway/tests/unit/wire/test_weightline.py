@@ -2,6 +2,7 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
+
 from scaleledger.domain.inputs import Problem
 from scaleledger.domain.reading import Reading, Role, Status
 from scaleledger.drivers import open_driver
