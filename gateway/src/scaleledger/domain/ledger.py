@@ -192,7 +192,11 @@ def record_of(entry: Entry, prev_hash: bytes) -> Record:
 
 def check_link(entry: Entry, prev_hash: bytes) -> None:
     """Raise ChainBroken unless `entry` follows from `prev_hash` and its columns say what its payload says."""
-    if link(prev_hash, entry.payload) != entry.hash:
+    try:
+        follows = link(prev_hash, entry.payload) == entry.hash
+    except UnicodeEncodeError:  # lone surrogates, which no stored text can hold
+        follows = False
+    if not follows:
         raise ChainBroken(entry.seq, "its hash does not follow from its content and its predecessor")
     try:
         fields, end = _parse(entry.payload)
