@@ -16,7 +16,7 @@ from scaleledger.store import connection, migrate, reserve, verify_file
 from scaleledger.store.folder import companions
 from scaleledger.store.orm import Orm
 
-UNCHANGED = (
+UNCHANGED = , is_told"
     "rfid_uid, '1', measured_at, 0, unit, station, payload, hash, signature FROM weighing_records WHERE seq = 20"
 )
 
