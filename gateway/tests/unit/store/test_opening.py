@@ -16,7 +16,8 @@ from scaleledger.store import connection, migrate, reserve, verify_file
 from scaleledger.store.folder import companions
 from scaleledger.store.orm import Orm
 
-UNCHANGED = , is_told"
+COLUMNS = "(seq, uuid, rfid_uid, weight, measured_at, is_sent, unit, station, payload, hash, signature)"
+UNCHANGED = (
     "rfid_uid, '1', measured_at, 0, unit, station, payload, hash, signature FROM weighing_records WHERE seq = 20"
 )
 
@@ -103,8 +104,8 @@ def test_a_place_that_cannot_keep_a_log_is_refused():
         "UPDATE weighing_records SET signature = x'00' WHERE seq = (SELECT max(seq) FROM weighing_records)",
         "DELETE FROM weighing_records WHERE seq = 20",
         "DELETE FROM weighing_records",
-        f"INSERT OR REPLACE INTO weighing_records SELECT seq, 'u', {UNCHANGED}",
-        f"REPLACE INTO weighing_records SELECT 99, uuid, {UNCHANGED}",
+        f"INSERT OR REPLACE INTO weighing_records {COLUMNS} SELECT seq, 'u', {UNCHANGED}",
+        f"REPLACE INTO weighing_records {COLUMNS} SELECT 99, uuid, {UNCHANGED}",
     ],
 )
 async def test_the_database_itself_refuses_to_rewrite_a_weighing(folder, statement):
