@@ -200,6 +200,18 @@ async def test_the_last_capture_is_found_again_after_a_restart(opened):
     assert await store.ledger.last_capture("dock-3") is None
 
 
+async def test_whether_the_operator_was_told_is_remembered(opened):
+    store = await opened()
+    one = await store.ledger.append(draft(1))
+    await store.ledger.append(draft(2, station="dock-2"))
+    assert not (await store.ledger.last_capture("dock-1")).told
+    store.ledger.told(one)
+    assert (await store.ledger.last_capture("dock-1")).told
+    store = await opened()
+    assert (await store.ledger.last_capture("dock-1")).told
+    assert not (await store.ledger.last_capture("dock-2")).told
+
+
 async def test_credentials_are_kept_and_cleared_and_records_stay(opened):
     store = await opened()
     await append(store, 1)

@@ -55,6 +55,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def told(self, record: Record) -> None:
+        """The operator was told of this record. May become durable later than this returns."""
+        ...
+
     async def last_capture(self, station: str) -> LastCapture | None:
         """The newest weighing of a station, or None."""
         ...

@@ -269,6 +269,7 @@ class WeighingStation:
             fields = {"seq": record.seq, "uuid": record.uuid, "weight": str(record.weight), "unit": record.unit}
             log.info("biz.saved", station=self.name, card=record.card, **fields)
             self._apply(self.machine.committed(clock.monotonic()))
+            self._ledger.told(record)
             self._on_saved(record)
         self._pump(clock.monotonic())
 

@@ -93,7 +93,7 @@ class Store:
             store = cls(key, replace(opening, broken=broken))
             store.cards = Cards(orm, await orm.run(load_cards()))
             store.identity = Identity(orm, key, clock, mac)
-            store._writer = Writer(folder.database, key, gateway=mac, software=software, told=store._told)
+            store._writer = Writer(folder.database, key, gateway=mac, software=software, note=store._note)
             store.ledger = Weighings(store._writer, reader)
             store.outbox = Outbox(store._writer, reader, clock, books)
             store._parts = parts.pop_all()
@@ -113,11 +113,10 @@ class Store:
 
     async def close(self) -> None:
         """Commit everything accepted and what the uplinks learned, then let the folder go. Safe to call twice."""
-        self.outbox.close()
         await self._writer.close()
         await self._parts.aclose()
 
-    def _told(self, added: Added, head: Head) -> None:
+    def _note(self, added: Added, head: Head) -> None:
         self.ledger.note(added)
         self.outbox.note(added, head)
 

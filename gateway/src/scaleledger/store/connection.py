@@ -18,6 +18,10 @@ WAL_PAGES = 4000
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What reading a damaged file raises; the second when SQLite's own message quotes the damage."""
 PRAGMAS = {"journal_mode": "wal", "synchronous": 2}
+INSERT_RECORD = (
+    "INSERT INTO weighing_records (seq, uuid, rfid_uid, weight, measured_at, is_sent, unit, station, payload, hash, "
+    "signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 ENTRY_COLUMNS = (
     "seq, uuid, rfid_uid, weight, unit, station, measured_at, CAST(payload AS TEXT), hash, COALESCE(signature, x'')"
 )

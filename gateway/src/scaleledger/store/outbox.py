@@ -2,7 +2,7 @@
 
 Every record up to the position is acked or quarantined. Acks come out of order when several batches are under way; those
 above the position are remembered here and the position follows when the gap closes. What was learned becomes durable with
-the next weighing, or after LINGER_S of quiet, or when the store closes: losing it only sends a record again.
+the next weighing, or after a moment of quiet, or when the store closes: losing it only sends a record again.
 """
 
 import asyncio
@@ -22,8 +22,6 @@ from scaleledger.store.connection import entries
 from scaleledger.store.reader import Reader
 from scaleledger.store.writer import Added, Mark, Writer
 
-LINGER_S = 1.5  # longer than the pace of one weighing a second, so that its ack rides with the next one
-MARKS_MAX = 500
 REASON_CHARS_MAX = 1000
 STATIONS_COUNTED_MAX = 10_000
 
@@ -89,7 +87,6 @@ class Outbox:
         self._standings = books.standings
         self._head: Head = writer.opening_head
         self._waiters: list[asyncio.Future[None]] = []
-        self._linger: asyncio.TimerHandle | None = None
 
     @property
     def head(self) -> Head:
@@ -142,7 +139,6 @@ class Outbox:
         standing.quarantined += len(refused)
         self._advance(standing)
         self._writer.mark(Mark(uplink, ranges(acked), tuple(refused), standing.position))
-        self._make_durable_soon()
 
     async def wait_for_append(self, seen: int) -> int:
         """Wait until the newest seq is greater than `seen`; returns it."""
@@ -176,11 +172,6 @@ class Outbox:
             by_station=by_station,
         )
 
-    def close(self) -> None:
-        """Nothing lingers any more; the writer's end makes the rest durable."""
-        if self._linger is not None:
-            self._linger.cancel()
-
     def _standing(self, uplink: str) -> Standing:
         standing = self._standings.get(uplink)
         if standing is None:
@@ -198,16 +189,6 @@ class Outbox:
             for low, high in self._gaps:
                 if low <= standing.position + 1 <= high:
                     standing.position, moved = high, True
-
-    def _make_durable_soon(self) -> None:
-        if self._writer.marks_waiting > MARKS_MAX:
-            self._writer.flush()
-        elif self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._quiet)
-
-    def _quiet(self) -> None:
-        self._linger = None
-        self._writer.flush()
 
 
 def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:

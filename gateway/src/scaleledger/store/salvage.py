@@ -16,7 +16,7 @@ from pathlib import Path
 
 from scaleledger.domain import ledger
 from scaleledger.domain.errors import ChainBroken
-from scaleledger.store.connection import ENTRY_COLUMNS, UNREADABLE, connect, connect_readonly
+from scaleledger.store.connection import ENTRY_COLUMNS, INSERT_RECORD, UNREADABLE, connect, connect_readonly
 from scaleledger.store.folder import READY, Folder, companions
 from scaleledger.store.signing import SigningKey
 
@@ -95,7 +95,7 @@ def _copy_records(
                 why = broken.why
         last, prev = entry.seq, entry.hash
         if not why:
-            target.execute("INSERT INTO weighing_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _as_stored(row))
+            target.execute(INSERT_RECORD, _as_stored(row))
             kept += 1
             continue
         unproved += 1

@@ -41,7 +41,10 @@ class Gateway(Model):
 
 
 class WeighingRecord(Model):
-    """One record of the ledger. `is_sent`: a centre has named it as held. `signature`: on the last one of a commit."""
+    """One record of the ledger. `is_sent`: a centre has named it as held. `signature`: on the last one of a commit.
+
+    `is_told`: the operator was told; may lag behind the truth by a moment, never run ahead of it.
+    """
 
     seq = RowNumber(primary_key=True, generated=False)
     uuid = fields.CharField(36, unique=True)
@@ -54,6 +57,7 @@ class WeighingRecord(Model):
     payload = fields.TextField()
     hash = fields.BinaryField()
     signature = fields.BinaryField(null=True)
+    is_told = fields.BooleanField(db_default=False)
 
     class Meta:
         table = "weighing_records"

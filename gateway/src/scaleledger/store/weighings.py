@@ -1,13 +1,14 @@
 """The ledger as the line sees it: append, and what a station captured last."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from sqlite3 import Connection
 
 from scaleledger.domain.weighing import Draft, Kind, LastCapture, Record
 from scaleledger.store.reader import Reader
-from scaleledger.store.writer import Added, Writer
+from scaleledger.store.writer import Added, Mark, Writer
 
 
 class Weighings:
@@ -32,26 +33,30 @@ class Weighings:
             self._captures.setdefault(station, found)
         return self._captures[station]
 
+    def told(self, record: Record) -> None:
+        """The operator was told of this record. Durable soon, not at once: see LastCapture.told."""
+        last = self._captures.get(record.station)
+        if last is not None and last.uuid == record.uuid:
+            self._captures[record.station] = replace(last, told=True)
+        self._writer.mark(Mark(told=(record.seq,)))
+
     def note(self, added: Added) -> None:
         """Remember what was committed."""
         for draft, record in added:
             if draft.kind is Kind.WEIGHING:
                 self._captures[record.station] = LastCapture(
-                    record.uuid, record.weight, record.unit, record.card, record.measured_at
+                    record.uuid, record.weight, record.unit, record.card, record.measured_at, told=False
                 )
 
 
 def _newest(connection: Connection, station: str) -> LastCapture | None:
-    """The station's newest weighing; `told` only when the gateway has stopped in good order since."""
-    stopped = connection.execute("SELECT value FROM settings WHERE key = 'clean_stop'").fetchone()
-    told_upto = int(stopped[0]) if stopped else 0
     rows = connection.execute(
-        "SELECT seq, uuid, weight, unit, rfid_uid, measured_at, payload FROM weighing_records WHERE station = ? "
+        "SELECT uuid, weight, unit, rfid_uid, measured_at, payload, is_told FROM weighing_records WHERE station = ? "
         "ORDER BY seq DESC",
         (station,),
     )
-    for seq, uuid, weight, unit, card, at, payload in rows:
+    for uuid, weight, unit, card, at, payload, told in rows:
         if json.loads(payload).get("kind") == Kind.WEIGHING.value:
             rows.close()
-            return LastCapture(uuid, Decimal(weight), unit, card, datetime.fromisoformat(at), told=seq <= told_upto)
+            return LastCapture(uuid, Decimal(weight), unit, card, datetime.fromisoformat(at), bool(told))
     return None

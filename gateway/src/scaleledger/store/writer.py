@@ -21,23 +21,21 @@ from scaleledger.domain.errors import StoreError, StoreFull, StoreUnusable
 from scaleledger.domain.weighing import Draft, Head, Record
 from scaleledger.observe.failpoints import FailpointError, reach
 from scaleledger.observe.log import get_logger
-from scaleledger.store.connection import ENTRY_COLUMNS, connect
+from scaleledger.store.connection import ENTRY_COLUMNS, INSERT_RECORD, connect
 from scaleledger.store.signing import SigningKey
 
 WAITING_MAX = 10_000
 GROUP_MAX = 1_000
+MARKS_MAX = 500
+LINGER_S = 1.5  # longer than the pace of one weighing a second, so that its marks ride with the next one
 POSITION_STEP = 50
 """A delivery position is written when it has moved this far, or at a quiet moment; losing one only sends records again."""
 
 log = get_logger()
 
-_INSERT = "INSERT INTO weighing_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TOLD = "UPDATE weighing_records SET is_told = 1 WHERE seq = ?"
 _SENT = "UPDATE weighing_records SET is_sent = 1 WHERE seq BETWEEN ? AND ? AND is_sent = 0"
 _POSITION = "INSERT INTO delivery VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET position = excluded.position"
-_STOPPED = (
-    "INSERT INTO settings VALUES ('clean_stop', ?1) "
-    "ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"
-)
 _REFUSED = (
     "INSERT INTO delivery_exceptions (uplink, seq, outcome, reason, at) VALUES (?, ?, 'quarantined', ?, ?) "
     "ON CONFLICT (uplink, seq) DO UPDATE SET reason = excluded.reason, at = excluded.at"
@@ -47,12 +45,16 @@ _STORED = f"SELECT {ENTRY_COLUMNS} FROM weighing_records WHERE uuid = ?"  # noqa
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What an uplink learned: records acked (ranges of seq, both ends in), refused (seq, reason, time), its position."""
+    """What an uplink learned: records acked (ranges of seq, both ends in), refused (seq, reason, time), its position.
 
-    uplink: str
-    acked: tuple[tuple[int, int], ...]
-    refused: tuple[tuple[int, str, str], ...]
-    position: int
+    Or, without an uplink, which records an operator was told of.
+    """
+
+    uplink: str = ""
+    acked: tuple[tuple[int, int], ...] = ()
+    refused: tuple[tuple[int, str, str], ...] = ()
+    position: int = 0
+    told: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,19 +81,20 @@ Answer = tuple["asyncio.Future[Record]", Record | StoreError]
 
 
 class Writer:
-    """Group commit. Made and used on the event loop; `told` is called there with what each commit added and the new head."""
+    """Group commit. Made and used on the event loop; `note` is called there with what each commit added and the new head."""
 
     def __init__(
-        self, path: Path, key: SigningKey, *, gateway: str, software: str, told: Callable[[Added, Head], None]
+        self, path: Path, key: SigningKey, *, gateway: str, software: str, note: Callable[[Added, Head], None]
     ) -> None:
         self._path = path
         self._key = key
         self._gateway = gateway
         self._software = software
-        self._told = told
+        self._note = note
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | _Order] = queue.SimpleQueue()
         self._marks: deque[Mark] = deque()
+        self._linger: asyncio.TimerHandle | None = None
         self._positions: dict[str, int] = {}
         self._due: dict[str, int] = {}
         self._pending: set[asyncio.Future[Record]] = set()
@@ -121,22 +124,25 @@ class Writer:
         return future
 
     def mark(self, mark: Mark) -> None:
-        """Keep what an uplink learned with the next commit; `flush` makes one."""
+        """Keep `mark` with the next commit, or after LINGER_S of quiet, or when many wait."""
         self._marks.append(mark)
+        if len(self._marks) > MARKS_MAX:
+            self._flush()
+        elif self._linger is None:
+            self._linger = self._loop.call_later(LINGER_S, self._flush)
 
-    @property
-    def marks_waiting(self) -> int:
-        """How many marks wait for a commit."""
-        return len(self._marks)
-
-    def flush(self) -> None:
-        """Commit the marks that wait, though no weighing does."""
+    def _flush(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         self._queue.put(_FLUSH)
 
     async def close(self) -> None:
         """Commit everything accepted, then end. Safe to call twice."""
         if not self._closing:
             self._closing = True
+            if self._linger is not None:
+                self._linger.cancel()
             self._queue.put(_STOP)
         await asyncio.shield(self._ended)
         self._thread.join()
@@ -144,7 +150,10 @@ class Writer:
     # On the loop, called by the thread
 
     def _resolve(self, answers: list[Answer], added: Added, head: Head) -> None:
-        self._told(added, head)
+        self._note(added, head)
+        if self._linger is not None and not self._marks:
+            self._linger.cancel()  # the marks it was set for rode along
+            self._linger = None
         for future, answer in answers:
             self._pending.discard(future)
             if future.done():
@@ -195,7 +204,7 @@ class Writer:
 
     def _commit(self, group: _Group) -> None:
         marks = [self._marks.popleft() for _ in range(len(self._marks))]
-        if not group.waiting and not marks and not self._due and not group.last:
+        if not group.waiting and not marks and not self._due:
             return
         before = self._seq
         try:
@@ -205,8 +214,6 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             answers, added, signature = self._write(connection, group.waiting)
             self._write_marks(connection, marks, all_positions=group.flush)
-            if group.last:
-                connection.execute(_STOPPED, (added[-1][1].seq if added else self._seq,))
             reach("store.before-commit")
             connection.execute("COMMIT")
             if added:
@@ -250,12 +257,15 @@ class Writer:
         if rows:
             signature = self._key.sign(ledger.head_message(self._gateway, seq, prev.hex()))
             rows[-1][-1] = signature
-            connection.executemany(_INSERT, rows)
+            connection.executemany(INSERT_RECORD, rows)
         return answers, added, signature
 
     def _write_marks(self, connection: sqlite3.Connection, marks: Iterable[Mark], *, all_positions: bool) -> None:
         reached = False
         for mark in marks:
+            connection.executemany(_TOLD, [(seq,) for seq in mark.told])
+            if not mark.uplink:
+                continue
             if not reached:
                 reach("store.before-mark")
                 reached = True

@@ -12,7 +12,7 @@ from fakes.weighings import draft, open_store
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import StoreError, StoreFull
 from scaleledger.observe import failpoints
-from scaleledger.store import Store, outbox, verify_file, writer
+from scaleledger.store import Store, verify_file, writer
 
 FOREVER = Path(__file__).resolve().parents[2] / "fakes" / "weighing_forever.py"
 KILLS = 10
@@ -119,7 +119,7 @@ async def test_too_many_waiting_are_refused_at_once(tmp_path, monkeypatch):
 
 
 async def test_acks_become_durable_after_a_quiet_moment_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(outbox, "LINGER_S", 0.01)
+    monkeypatch.setattr(writer, "LINGER_S", 0.01)
     store = await open_store(tmp_path / "data")
     await append(store, 1)
     await store.outbox.settle("central", [ItemOutcome(1, Outcome.ACKED)])

@@ -41,6 +41,7 @@ class Migration(migrations.Migration):
                 ("payload", fields.TextField()),
                 ("hash", fields.BinaryField()),
                 ("signature", fields.BinaryField(null=True)),
+                ("is_told", fields.BooleanField(db_default=False)),
             ],
             options={"table": "weighing_records", "app": "ledger"},
         ),
