@@ -15,7 +15,7 @@ from scaleledger.observe.failpoints import NAMES
 from scaleledger.simulators.plant import Plant
 from scaleledger.simulators.yard import StationSpec
 
-PORTERS, TALKERS = 10, 4
+PORTERS, TALKERS = 16, 4
 
 
 def specs():
@@ -54,6 +54,8 @@ async def assert_books_agree(plant):
     assert not told - kept, f"told saved, not kept: {told - kept}"
     shown = Counter(key(line) for line in lines)
     assert not kept - shown, f"kept twice, or never shown: {kept - shown}"
+    refused = Counter(key(line) for line in lines if line.get("told") == "refused")
+    assert not refused - (shown - kept), f"told refused, but kept: {refused - (shown - kept)}"
     return told
 
 
@@ -64,7 +66,7 @@ async def test_killed_at_fifty_random_moments_under_load(tmp_path):
         await plant.gateway.start()
         await plant.server.approve()
         for _ in range(50):
-            await asyncio.sleep(rng.uniform(0.05, 1.2))  # the moment is the test's input
+            await asyncio.sleep(rng.uniform(0.05, 2.0))  # the moment is the test's input
             await plant.gateway.kill()
             await plant.gateway.start()
         await settle(plant)

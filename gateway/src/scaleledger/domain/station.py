@@ -10,6 +10,7 @@ dropped silently: it leads to MEASURING, to a notice, or is kept until the commi
 The station knows no clock: `now` is monotonic seconds. It returns effects and does nothing itself.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -95,7 +96,7 @@ class Station:
         self._kept: tuple[str, bool] | None = None
         self._captured_card = ""
         self._captured_told = True
-        self._saved_said_at = 0.0
+        self._saved_said_at = -math.inf
         self._details: dict[str, str] = {}
         self._deadline_at: float | None = None
         self._stale_at: float | None = None
@@ -226,7 +227,7 @@ class Station:
     def _is_the_same_press(self, uid: str) -> bool:
         """The card of the last capture, whose load has not left the scale; after a start, only if nobody was told."""
         captured = self.rearm.captured
-        if captured is None or uid != self._captured_card or self.rearm.state is not ArmState.SPENT:
+        if captured is None or not uid or uid != self._captured_card or self.rearm.state is not ArmState.SPENT:
             return False
         weight = self.reading.weight if self.reading is not None else None
         if weight is None or abs(weight - captured) > self.rearm.limits.division:
@@ -244,21 +245,29 @@ class Station:
             return Event.REARMED
         if self.notice in {Notice.OVERLOAD, Notice.INDICATOR_FAULT}:
             return Event.WEIGHT_BACK
-        auto = self.rules.mode is Mode.AUTO
         loaded = weight >= self.rearm.limits.min_weight
-        if self.rearm.state is not ArmState.ARMED:
-            unknown = auto and self.rearm.state is ArmState.UNKNOWN and self.notice is not Notice.REMOVE_LOAD
-            return Event.LOAD_UNEXPLAINED if loaded and (unknown or self.state is State.MEASURING) else None
-        if self.state is State.IDLE:
-            return Event.LOAD_ON if auto and loaded else None
+        if self.rearm.state is ArmState.ARMED:
+            return self._name_armed(weight, verdict, loaded=loaded)
+        return self._name_unarmed() if loaded else None
+
+    def _name_armed(self, weight: Decimal, verdict: Verdict, *, loaded: bool) -> Event | None:
+        auto = self.rules.mode is Mode.AUTO
         if self.state is State.SAVED:
             return Event.REARMED
+        if self.state is State.IDLE:
+            return Event.LOAD_ON if auto and loaded else None
         if self.state is State.MEASURING:
             if not loaded:
                 return Event.LOAD_OFF if auto and weight <= self.rearm.limits.zero else None
             if verdict is Verdict.STABLE and self._may_capture(weight):
                 return Event.LOAD_STABLE
         return None
+
+    def _name_unarmed(self) -> Event | None:
+        if self.state is State.MEASURING:
+            return Event.PRESS_ANSWERED if self._is_the_same_press(self.card) else Event.LOAD_UNEXPLAINED
+        unknown = self.rules.mode is Mode.AUTO and self.rearm.state is ArmState.UNKNOWN
+        return Event.LOAD_UNEXPLAINED if unknown and self.notice is not Notice.REMOVE_LOAD else None
 
     def _may_capture(self, weight: Decimal) -> bool:
         assert self.reading is not None
@@ -297,6 +306,7 @@ class Station:
         self._tell(Notice.SAVED)
 
     def _confirm_again(self, now: float) -> None:
+        self.card, self._deadline_at = "", None
         if now - self._saved_said_at >= REPEAT_S:
             self._saved_said_at = now
             self._tell(Notice.SAVED, repeat=True)

@@ -29,6 +29,7 @@ class Event(StrEnum):
     NO_LINK = "no-link"
     CARD = "card"
     CARD_REPEATED = "card-repeated"
+    PRESS_ANSWERED = "press-answered"
     CARD_OTHER = "card-other"
     CARD_TOO_EARLY = "card-too-early"
     CARD_REFUSED = "card-refused"
@@ -105,6 +106,7 @@ TABLE: dict[State, dict[Event, Step]] = {
     _S.MEASURING: {
         _E.NO_LINK: Step(_S.DISCONNECTED, Do.END, _N.INDICATOR_FAULT),
         _E.CARD: Step(_S.MEASURING),
+        _E.PRESS_ANSWERED: Step(_S.SAVED, Do.CONFIRM_AGAIN),
         _E.CARD_OTHER: Step(_S.IDLE, Do.END, _N.TWO_CARDS),
         _E.CARD_REFUSED: Step(_S.MEASURING, tell=_N.UNKNOWN_CARD),
         _E.LOAD_STABLE: Step(_S.SAVING, Do.COMMIT),

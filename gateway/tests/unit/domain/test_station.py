@@ -178,6 +178,18 @@ def test_a_press_whose_answer_was_lost_is_answered_when_repeated(last_capture):
     assert b.commits == []
 
 
+def test_a_press_repeated_before_the_first_frame_is_answered_too(last_capture):
+    b = Bench(last_capture(weight="20.0", card="A1B2C3D4", told=False))
+    b.tap("A1B2C3D4")
+    b.show("20.0")
+    assert b.told[-1] is Notice.SAVED
+    assert b.commits == []
+    b.show("0.0")
+    b.tap("CARD0002")
+    b.show("21.0")
+    assert b.weights == ["21.0"]
+
+
 def test_a_press_that_was_answered_is_not_answered_again_after_a_restart(last_capture):
     """The load may be another one of the same weight: only a commit may say "saved"."""
     b = Bench(last_capture(weight="20.0", card="A1B2C3D4", told=True))
