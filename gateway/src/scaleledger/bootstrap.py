@@ -29,15 +29,16 @@ from scaleledger.store import Store
 from scaleledger.transports import SerialReader, open_transport
 from scaleledger.uplinks.central.client import CentralUplink
 
+try:
+    from uuid import uuid7  # type: ignore[attr-defined,unused-ignore]  # from Python 3.14 on
+except ImportError:
+    from uuid_utils import uuid7
+
 log = get_logger()
 
 
 def new_uuid() -> str:
     """A version 7 UUID: unique without asking anyone, and in the order of time."""
-    try:
-        from uuid import uuid7  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415 - from Python 3.14 on
-    except ImportError:
-        from uuid_utils import uuid7  # noqa: PLC0415
     return str(uuid7())
 
 

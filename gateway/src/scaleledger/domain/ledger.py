@@ -28,6 +28,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DAMAGED = "surrogateescape"
 _UNNUMBERED = ',"seq":0,"software":'  # cannot stand inside a JSON string, where a quote is escaped
 _parse = json.JSONDecoder().raw_decode
+_write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _MEASURED = ("seq", "uuid", "card", "weight", "unit", "station", "measured_at")  # an Entry's first fields
 
 Signed = Callable[[bytes, bytes], bool]
@@ -143,7 +144,7 @@ def payload_body(draft: Draft, *, gateway: str, software: str) -> str:
 
 def canonical(fields: Mapping[str, Any]) -> str:
     """JSON with sorted keys and no blanks, characters as they are."""
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _write(fields)
 
 
 def payload_fields(payload: str) -> dict[str, Any]:
