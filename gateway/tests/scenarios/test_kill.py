@@ -15,13 +15,13 @@ from scaleledger.observe.failpoints import NAMES
 from scaleledger.simulators.plant import Plant
 from scaleledger.simulators.yard import StationSpec
 
-PORTERS, TALKERS = 16, 4
+PORTERS, TALKERS = 14, 4
 
 
 def specs():
     porters = [
         StationSpec(
-            f"dock-{n}", "suwol-1000", cards=(f"CARD{n:04}", f"CARD{n + 100:04}"), pace=0, rest_s=0.1, patience_s=2.5
+            f"dock-{n}", "suwol-1000", cards=(f"CARD{n:04}", f"CARD{n + 100:04}"), pace=0, rest_s=0.1, patience_s=0.8
         )
         for n in range(PORTERS)
     ]
@@ -66,12 +66,13 @@ async def test_killed_at_fifty_random_moments_under_load(tmp_path):
         await plant.gateway.start()
         await plant.server.approve()
         for _ in range(50):
-            await asyncio.sleep(rng.uniform(0.05, 2.0))  # the moment is the test's input
+            await asyncio.sleep(rng.uniform(0.1, 2.6))  # the moment is the test's input
             await plant.gateway.kill()
             await plant.gateway.start()
         await settle(plant)
         told = await assert_books_agree(plant)
-        assert sum(told.values()) >= 20, "the load was too small to prove anything"
+        print(f"50 kills, {sum(told.values())} told saved, {len(await plant.ledger())} kept")
+        assert sum(told.values()) >= 40, "the load was too small to prove anything"
 
 
 @pytest.mark.timeout(200)
