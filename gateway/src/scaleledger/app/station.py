@@ -7,7 +7,7 @@ that waits is the commit, in a task of its own; the state machine is told how it
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scaleledger.app.ports import Accept, Cards, CardStanding, Clock, Ledger, Link, LinkReceiver, Transport
 from scaleledger.domain.commands import Command, Lamps, Show, Speak
@@ -106,14 +106,25 @@ class WeighingStation:
     @property
     def silence(self) -> str:
         """What is wrong with the line, in words; empty when frames come. Tells "no bytes" from "bytes, but no frame"."""
-        scale = self.transport
-        if not any(w.is_scale for w in self._wires):
+        scale, wire = self.transport, self._scale_wire
+        if wire is None:
             return f"{scale.url}: {scale.status.detail or scale.status.state.value}"
-        if not self.counts.bytes:
+        now = self._clock.monotonic()
+        if wire.is_quiet(now):
             return f"{scale.url}: open, but no bytes come: check cable, power and the indicator's output setting"
-        if not self.counts.facts:
+        if wire.is_unread(now):
             return f"{scale.url}: bytes come, but no frame: check driver, baud rate and parity"
         return ""
+
+    @property
+    def hears_bytes(self) -> bool:
+        """Whether bytes came from the indicator lately, readable or not."""
+        wire = self._scale_wire
+        return wire is not None and not wire.is_quiet(self._clock.monotonic())
+
+    @property
+    def _scale_wire(self) -> "_Wire | None":
+        return next((w for w in reversed(self._wires) if w.is_scale), None)
 
     async def run(self) -> None:
         """Serve until cancelled; a commit under way is finished first. Started anew, it begins with a fresh machine."""
@@ -170,8 +181,10 @@ class WeighingStation:
 
     # -- facts --------------------------------------------------------------------------------------------------------
 
-    def _take(self, now: float, facts: Sequence[Fact]) -> None:
+    def _take(self, now: float, facts: Sequence[Fact]) -> bool:
+        """Whether there was anything but problems among them."""
         counts = self.counts
+        before = counts.facts
         for fact in facts:
             if isinstance(fact, Reading):
                 counts.readings += 1
@@ -184,6 +197,7 @@ class WeighingStation:
                 counts.facts += 1
             if effects:
                 self._apply(effects)
+        return counts.facts > before
 
     def _take_card(self, now: float, card: CardSeen) -> list[Effect]:
         self.counts.cards += 1
@@ -205,7 +219,8 @@ class WeighingStation:
         return []
 
     def approved(self) -> None:
-        """The gateway was approved by the centre."""
+        """The gateway was approved by the centre; that holds for later machines of this station too."""
+        self._rules = replace(self._rules, needs_registration=False)
         self._apply(self.machine.approved(self._clock.monotonic()))
         self._pump(self._clock.monotonic())
 
@@ -220,7 +235,13 @@ class WeighingStation:
             else:
                 task = asyncio.get_running_loop().create_task(self._commit(effect))
                 self._commits.add(task)
-                task.add_done_callback(self._commits.discard)
+                task.add_done_callback(self._guard(self._commit_over))
+
+    def _commit_over(self, task: asyncio.Task[None]) -> None:
+        """The world's failures were dealt with in the task; what is left is our own mistake, and goes up."""
+        self._commits.discard(task)
+        if not task.cancelled():
+            task.result()
 
     def _tell(self, tell: Tell) -> None:
         guidance = GUIDANCE[tell.notice]
@@ -269,7 +290,8 @@ class WeighingStation:
             fields = {"seq": record.seq, "uuid": record.uuid, "weight": str(record.weight), "unit": record.unit}
             log.info("biz.saved", station=self.name, card=record.card, **fields)
             self._apply(self.machine.committed(clock.monotonic()))
-            self._ledger.told(record)
+            if self._scale_wire is not None:
+                self._ledger.told(record)
             self._on_saved(record)
         self._pump(clock.monotonic())
 
@@ -316,12 +338,15 @@ class _Wire:
         self.driver = driver
         self.is_scale = is_scale
         self._station = station
-        self._heard_at = now
+        self._heard_at = self._read_at = now
         self.received = station._guard(self._received)  # noqa: SLF001 - a part of the station
         self.lost = station._guard(self._lost)  # noqa: SLF001
 
     def is_quiet(self, now: float) -> bool:
         return now - self._heard_at > self._station.machine.rules.stale_s
+
+    def is_unread(self, now: float) -> bool:
+        return now - self._read_at > self._station.machine.rules.stale_s
 
     def flush(self) -> None:
         due = self.driver.to_send()
@@ -332,7 +357,8 @@ class _Wire:
         self._heard_at = now
         station = self._station
         station.counts.bytes += len(data)
-        station._take(now, self.driver.receive(now, data))  # noqa: SLF001
+        if station._take(now, self.driver.receive(now, data)):  # noqa: SLF001
+            self._read_at = now
         station._pump(now)  # noqa: SLF001
 
     def _lost(self, now: float, reason: str) -> None:

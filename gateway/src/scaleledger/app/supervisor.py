@@ -15,6 +15,7 @@ from scaleledger.observe.log import get_logger
 log = get_logger()
 T = TypeVar("T")
 RESTART_S = (0.2, 10.0)
+HEALTHY_S = 60.0  # a part that worked for so long is restarted as quickly as at first
 
 
 class Part:
@@ -32,9 +33,10 @@ class Part:
             try:
                 return call(*arguments)
             except Exception as mistake:
-                log.exception("sys.part_failed", part=self.name)
                 if self._mistake is not None and not self._mistake.done():
                     self._mistake.set_exception(mistake)
+                else:
+                    log.exception("sys.part_failed", part=self.name)
                 return None
 
         return guarded
@@ -45,12 +47,16 @@ class Part:
         work = asyncio.ensure_future(run())
         try:
             await asyncio.wait({work, self._mistake}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                await work
-            else:
+            if self._mistake.done():
                 self._mistake.result()
+            if work.cancelled():
+                raise RuntimeError("the part's work was cancelled, and not by the supervisor")
+            await work
         finally:
+            ended = work.done()
             await _end(work)
+            if not ended and not work.cancelled() and (mistake := work.exception()) is not None:
+                log.error("sys.part_failed", part=self.name, exc_info=mistake)
             if not self._mistake.done():
                 self._mistake.cancel()
             elif not self._mistake.cancelled():
@@ -82,8 +88,9 @@ class Supervisor:
                 await _end(task)
 
     async def _keep(self, part: Part, run: Callable[[], Awaitable[None]]) -> None:
-        delay_s = RESTART_S[0]
+        delay_s, clock = RESTART_S[0], asyncio.get_running_loop().time
         while True:
+            began_s = clock()
             try:
                 await part.run_once(run)
             except Exception:
@@ -91,6 +98,8 @@ class Supervisor:
                 log.exception("sys.part_failed", part=part.name, restarts=part.restarts)
             else:
                 return
+            if clock() - began_s >= HEALTHY_S:
+                delay_s = RESTART_S[0]
             await asyncio.sleep(delay_s * self._rng.uniform(0.5, 1.0))
             delay_s = min(delay_s * 2, RESTART_S[1])
 

@@ -35,10 +35,6 @@ class Watch:
                 continue
             state = station.transport.status.state
             event = (
-                "hw.link_failed"
-                if state is LinkState.FAILED
-                else "hw.no_frame"
-                if station.counts.bytes
-                else "hw.silent"
+                "hw.link_failed" if state is LinkState.FAILED else "hw.no_frame" if station.hears_bytes else "hw.silent"
             )
             log.warning(event, station=station.name, what=words)
