@@ -73,13 +73,12 @@ def prepare() -> None:
     if stamp.exists() and stamp.read_text() == digest:
         return
     uv = find_uv()
-    env = {**os.environ, "VIRTUAL_ENV": str(VENV)}
     if not BIN.exists():
         subprocess.run([uv, "venv", "--quiet", "--python", find_python(), str(VENV)], check=True)
-    install = [uv, "pip", "install", "--quiet"]
-    subprocess.run([*install, "--require-hashes", "-r", str(LOCK)], check=True, env=env)
+    install = [uv, "pip", "install", "--quiet", "--python", str(VENV)]
+    subprocess.run([*install, "--require-hashes", "-r", str(LOCK)], check=True)
     own = ["--no-deps", "--no-build-isolation", "-e", str(ROOT / "gateway"), "-e", str(ROOT / "server")]
-    subprocess.run([*install, *own], check=True, env=env)
+    subprocess.run([*install, *own], check=True)
     stamp.write_text(digest)
 
 
@@ -95,6 +94,7 @@ def run(command: list[str]) -> int:
     """Run one command inside the environment; Ctrl-C is the child's affair, so that it can stop cleanly."""
     env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
     env.pop("PYTHONHOME", None)
+    env.pop("UV_PYTHON", None)
     program = shutil.which(command[0], path=str(BIN)) or command[0]
     child = subprocess.Popen([program, *command[1:]], cwd=ROOT, env=env)
     while True:
