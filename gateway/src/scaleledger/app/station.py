@@ -97,6 +97,7 @@ class WeighingStation:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._dark_at: float | None = None
+        self._untold: Record | None = None
 
     @property
     def transport(self) -> Transport:
@@ -215,6 +216,7 @@ class WeighingStation:
             if seen <= LOGGED_PER_REASON or seen % 100 == 0:
                 log.warning("hw.problem", station=self.name, reason=fact.reason, raw=fact.raw[:64].hex(), seen=seen)
         elif isinstance(fact, DeviceState):
+            self._note_told(lamp_seen=fact.green)
             log.debug("hw.device_state", station=self.name, state=str(fact))
         return []
 
@@ -242,6 +244,16 @@ class WeighingStation:
         self._commits.discard(task)
         if not task.cancelled():
             task.result()
+
+    @property
+    def _has_lamps(self) -> bool:
+        return any(Lamps in w.driver.understands for w in self._wires)
+
+    def _note_told(self, *, lamp_seen: bool) -> None:
+        """The operator was told when the device reports its green lamp lit; without a lamp, when the commit returned."""
+        if lamp_seen and self._untold is not None and self._scale_wire is not None:
+            self._ledger.told(self._untold)
+            self._untold = None
 
     def _tell(self, tell: Tell) -> None:
         guidance = GUIDANCE[tell.notice]
@@ -290,8 +302,8 @@ class WeighingStation:
             fields = {"seq": record.seq, "uuid": record.uuid, "weight": str(record.weight), "unit": record.unit}
             log.info("biz.saved", station=self.name, card=record.card, **fields)
             self._apply(self.machine.committed(clock.monotonic()))
-            if self._scale_wire is not None:
-                self._ledger.told(record)
+            self._untold = record
+            self._note_told(lamp_seen=not self._has_lamps)
             self._on_saved(record)
         self._pump(clock.monotonic())
 
