@@ -6,11 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import durable
+from bench import durable, flushes, frames, ports
 from bench.result import OUT, Result, say
 
 MEASUREMENTS: dict[str, Callable[..., Iterator[Result]]] = {
     "durable": durable.measure,
+    "flushes": flushes.measure,
+    "frames": frames.measure,
+    "ports": ports.measure,
 }
 
 
