@@ -61,7 +61,7 @@ def find_python() -> str:
 
 
 def _runs(python: str) -> bool:
-    probe = f"import sys, venv, sqlite3; sys.exit(sys.version_info < {OLDEST})"
+    probe = f"import sys, ssl, sqlite3; sys.exit(sys.version_info < {OLDEST})"
     return subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
 
 
