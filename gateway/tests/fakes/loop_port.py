@@ -42,6 +42,10 @@ class LoopPort(Peer):
             asyncio.get_running_loop().call_soon(self._device.received, data)
         return ""
 
+    def cut(self):
+        """The gateway's process is dead: its end is closed, and nothing it still says arrives."""
+        self.attach(None)
+
     async def close(self):
         self.unplug()
 

@@ -150,18 +150,30 @@ class MemoryStore:
         if self._marking is not None:
             self._marking.cancel()
 
+    def close(self):
+        """In good order: what was learned is kept."""
+        self._keep_marks()
+
     async def append(self, draft):
         self.asked += 1
         await self.fault.before_commit()
-        if self._dead:
-            raise StoreError("this process is dead")
+        self._assert_alive()
         record = self.disk.commit(draft)
         self._owed[record.seq] = record
         self._keep_marks()
         await self.fault.after_commit()
+        self._assert_alive()
         self._appended.set()
         self._appended = asyncio.Event()
         return record
+
+    def _assert_alive(self):
+        if self._dead:
+            raise StoreError("this process is dead")
+
+    @property
+    def owed(self):
+        return len(self._owed)
 
     def told(self, record):
         self._told.add(record.seq)
@@ -197,6 +209,8 @@ class MemoryStore:
         return Counts(len(disk.records), len(disk.acked), len(self._owed), len(disk.quarantined))
 
     async def head(self):
+        if not self.disk.records:
+            return None
         newest = self.disk.records[-1]
         return Head(newest.seq, newest.hash, "ab" * 64)
 
