@@ -16,6 +16,7 @@ from scaleledger.domain.guidance import GUIDANCE, Notice
 from scaleledger.domain.inputs import CardSeen, DeviceState, Fact, KeysEntered, Problem
 from scaleledger.domain.reading import Reading
 from scaleledger.domain.station import Commit, Effect, Station, StationRules, Tell
+from scaleledger.domain.station_table import State
 from scaleledger.domain.weighing import Draft, Record
 from scaleledger.observe.log import get_logger
 from scaleledger.wire.driver import Driver
@@ -257,7 +258,9 @@ class WeighingStation:
 
     def _tell(self, tell: Tell) -> None:
         guidance = GUIDANCE[tell.notice]
-        if tell.notice is not Notice.READY:
+        if self.machine.state is State.SAVING:
+            log.error("sys.store_slow", station=self.name)
+        elif tell.notice is not Notice.READY:
             log.info("biz.notice", station=self.name, notice=tell.notice.value)
         self._ask(guidance.lamps)
         if guidance.clip:

@@ -28,6 +28,8 @@ from scaleledger.domain.weighing import LastCapture
 KEYS_KEPT = 8
 PRESENCE_S = 1.0  # sightings of one card closer together than this are one presentation
 REPEAT_S = 3.0  # "saved" is not said again sooner than this
+SLOW_S = 3.0  # a commit that takes longer is told, again and again
+RETRY_S = 5.0  # so long the fault is told before the same load is tried again by itself
 
 
 class Mode(StrEnum):
@@ -96,7 +98,7 @@ class Station:
         self._kept: tuple[str, bool] | None = None
         self._captured_card = ""
         self._captured_told = True
-        self._saved_said_at = -math.inf
+        self._saved_said_at = self._retry_at = -math.inf
         self._details: dict[str, str] = {}
         self._deadline_at: float | None = None
         self._stale_at: float | None = None
@@ -110,6 +112,7 @@ class Station:
             Do.COMMIT: self._commit,
             Do.CONFIRM: self._confirm,
             Do.CONFIRM_AGAIN: self._confirm_again,
+            Do.KEEP_WAITING: self._keep_waiting,
             Do.FAIL: self._fail,
             Do.GIVE_UP: self._give_up,
             Do.END: self._end,
@@ -195,7 +198,8 @@ class Station:
             self._step_into(now, Event.STALE)
         if self._deadline_at is not None and now >= self._deadline_at:
             self._deadline_at = None
-            self._step_into(now, Event.TIMED_OUT if self.rules.mode is Mode.TAG else Event.RESTLESS)
+            waited = Event.TIMED_OUT if self.rules.mode is Mode.TAG else Event.RESTLESS
+            self._step_into(now, Event.SLOW if self.state is State.SAVING else waited)
         return self._flush()
 
     # -- naming the event ---------------------------------------------------------------------------------------------
@@ -247,15 +251,15 @@ class Station:
             return Event.WEIGHT_BACK
         loaded = weight >= self.rearm.limits.min_weight
         if self.rearm.state is ArmState.ARMED:
-            return self._name_armed(weight, verdict, loaded=loaded)
+            return self._name_armed(now, weight, verdict, loaded=loaded)
         return self._name_unarmed() if loaded else None
 
-    def _name_armed(self, weight: Decimal, verdict: Verdict, *, loaded: bool) -> Event | None:
+    def _name_armed(self, now: float, weight: Decimal, verdict: Verdict, *, loaded: bool) -> Event | None:
         auto = self.rules.mode is Mode.AUTO
         if self.state is State.SAVED:
             return Event.REARMED
         if self.state is State.IDLE:
-            return Event.LOAD_ON if auto and loaded else None
+            return Event.LOAD_ON if auto and loaded and now >= self._retry_at else None
         if self.state is State.MEASURING:
             if not loaded:
                 return Event.LOAD_OFF if auto and weight <= self.rearm.limits.zero else None
@@ -283,13 +287,13 @@ class Station:
         if self.rules.mode is Mode.TAG:
             self._tell(Notice.WAIT)
 
-    def _commit(self, now: float) -> None:  # noqa: ARG002 - the table's signature
+    def _commit(self, now: float) -> None:
         reading = self.reading
         assert reading is not None
         assert reading.weight is not None
         unit = reading.unit or self.rules.unit
         assert unit is not None
-        self._deadline_at = None
+        self._deadline_at = now + SLOW_S
         evidence = (
             ("stability", str(self.window.evidence)),
             ("frames", str(self.window.frames)),
@@ -311,8 +315,12 @@ class Station:
             self._saved_said_at = now
             self._tell(Notice.SAVED, repeat=True)
 
-    def _fail(self, now: float) -> None:  # noqa: ARG002 - the table's signature
-        self.card = ""
+    def _keep_waiting(self, now: float) -> None:
+        self._deadline_at = now + SLOW_S
+        self._tell(Notice.WAIT)
+
+    def _fail(self, now: float) -> None:
+        self.card, self._retry_at = "", now + RETRY_S
         self.rearm.arm()
         self._tell(Notice.SYSTEM_FAULT)
 
@@ -328,6 +336,7 @@ class Station:
     # -- mechanics ----------------------------------------------------------------------------------------------------
 
     def _end_commit(self, now: float, event: Event) -> list[Effect]:
+        self._deadline_at = None
         self._step_into(now, event)
         kept, self._kept = self._kept, None
         if kept is not None:

@@ -43,6 +43,7 @@ class Event(StrEnum):
     WEIGHT_BACK = "weight-back"
     TIMED_OUT = "timed-out"
     RESTLESS = "restless"
+    SLOW = "slow"
     COMMITTED = "committed"
     COMMIT_FAILED = "commit-failed"
 
@@ -55,6 +56,7 @@ class Do(StrEnum):
     COMMIT = "commit"
     CONFIRM = "confirm"
     CONFIRM_AGAIN = "confirm-again"
+    KEEP_WAITING = "keep-waiting"
     FAIL = "fail"
     GIVE_UP = "give-up"
     END = "end"
@@ -122,6 +124,7 @@ TABLE: dict[State, dict[Event, Step]] = {
     _S.SAVING: {
         _E.COMMITTED: Step(_S.SAVED, Do.CONFIRM),
         _E.COMMIT_FAILED: Step(_S.IDLE, Do.FAIL),
+        _E.SLOW: Step(_S.SAVING, Do.KEEP_WAITING),
     },
     _S.SAVED: {
         _E.NO_LINK: Step(_S.DISCONNECTED),

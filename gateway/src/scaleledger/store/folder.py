@@ -6,6 +6,7 @@ Files in it: `scaleledger.db` (with SQLite's -wal and -shm), `gateway.key`, `sca
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from scaleledger.domain.errors import StoreLocked, StoreUnusable
@@ -55,9 +56,12 @@ class Folder:
                 f"the data folder {path} is in use by another gateway (process {holder}). Stop that one first, or give "
                 "this one a folder of its own."
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.lseek(self._lock, 0, os.SEEK_SET)
-        os.write(self._lock, str(os.getpid()).encode())
+        with suppress(
+            OSError
+        ):  # a full disk: the lock holds all the same, only the words for a second gateway are poorer
+            os.ftruncate(self._lock, 0)
+            os.lseek(self._lock, 0, os.SEEK_SET)
+            os.write(self._lock, str(os.getpid()).encode())
 
     def release(self) -> None:
         """Let the folder go. Safe to call twice."""

@@ -43,7 +43,7 @@ def top_up(connection: sqlite3.Connection, path: Path, reserve_mb: int) -> int:
                 _fill(connection, lacking_wal, 1)
     with contextlib.suppress(sqlite3.OperationalError):
         connection.execute("DROP TABLE IF EXISTS filler")
-    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
     return free_bytes(connection)
 
 

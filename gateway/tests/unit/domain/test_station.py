@@ -358,6 +358,39 @@ def test_a_failed_commit_is_told_and_may_be_tried_again():
     assert b.told[-1] is Notice.SAVED
 
 
+def test_a_disk_that_refuses_is_not_asked_at_every_frame_but_the_load_is_kept_in_the_end():
+    b = Bench(mode=Mode.AUTO)
+    b.autocommit = False
+    b.show("0.0")
+    b.show("20.0")
+    for _ in range(200):
+        if b.station.state is State.SAVING:
+            b.do(b.station.commit_failed(b.now))
+        b.frame("20.0")
+    assert 3 <= len(b.commits) <= 5
+    assert b.told.count(Notice.SYSTEM_FAULT) <= 5
+    b.autocommit = True
+    b.show("20.0", 6)
+    assert b.told[-1] is Notice.SAVED
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_commit_that_takes_long_is_told_and_still_ends_in_saved(mode):
+    b = Bench(mode=mode)
+    b.autocommit = False
+    b.show("0.0")
+    b.tap()
+    b.show("20.0")
+    assert b.station.state is State.SAVING
+    b.show("20.0", 12)
+    assert b.told[-3:] == [Notice.WAIT] * 3
+    assert len(b.commits) == 1
+    b.do(b.station.committed(b.now))
+    assert b.told[-1] is Notice.SAVED
+    b.show("20.0", 12)
+    assert b.told[-1] is Notice.SAVED
+
+
 def test_a_lifted_load_during_the_commit_still_arms_the_next_one():
     b = Bench(mode=Mode.AUTO)
     b.autocommit = False
