@@ -161,7 +161,7 @@ class Process:
         self.parts.append(part)
         scale = Source(plant.ports[name].transport(name), partial(open_driver, driver, **options))
         cards = Source(plant.ports[reader].transport(reader), partial(open_driver, "rfid-em4100")) if reader else None
-        rules = StationRules(name, mode, needs_registration=plant.needs_registration)
+        rules = StationRules(name, mode, stale_s=5.0, needs_registration=plant.needs_registration)
         station = WeighingStation(
             rules, scale, cards, around, driver_name=driver, on_saved=plant.said.append, guard=part.guard
         )

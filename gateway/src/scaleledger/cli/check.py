@@ -13,6 +13,7 @@ import click
 
 from scaleledger.config.load import ConfigError, known_cards, load_config
 from scaleledger.config.model import Config
+from scaleledger.observe import log
 
 WAIT_S = 3.0
 
@@ -37,6 +38,7 @@ def command(path: Path, *, as_json: bool) -> None:
     except ConfigError as wrong:
         click.echo(json.dumps({"faults": wrong.faults}) if as_json else "\n".join(wrong.faults), err=not as_json)
         sys.exit(2)
+    log.configure(as_json=False, level="error")  # to standard error; the findings say the rest
     findings = [
         Finding("cards", good=True, words="every card is taken" if cards is None else f"{len(cards)} known cards"),
         _data_folder(path.parent / config.gateway.data_dir),

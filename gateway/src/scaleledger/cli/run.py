@@ -10,8 +10,10 @@ import click
 
 from scaleledger.config.load import ConfigError, load_config
 from scaleledger.config.model import Config
-from scaleledger.domain.errors import StoreError
+from scaleledger.domain.errors import StoreDamaged, StoreError
 from scaleledger.observe import failpoints, log
+
+SALVAGES_MAX = 3
 
 
 @click.command()
@@ -26,18 +28,33 @@ def command(path: Path, ready_file: Path | None) -> None:
     except ConfigError as wrong:
         click.echo("\n".join(wrong.faults), err=True)
         sys.exit(2)
+    try:
+        failpoints.arm_from_environment(os.environ)
+    except ValueError as wrong:
+        click.echo(f"SCALELEDGER_FAILPOINTS: {wrong}", err=True)
+        sys.exit(2)
     os.umask(0o077)
     as_json = config.log.format == "json" or (config.log.format == "auto" and not sys.stderr.isatty())
     log.configure(as_json=as_json, file=config.log.file, level=config.log.level)
-    failpoints.arm_from_environment(os.environ)
     try:
-        asyncio.run(_serve(path, config, ready_file))
+        _run(path, config, ready_file)
     except ConfigError as wrong:
         click.echo("\n".join(wrong.faults), err=True)
         sys.exit(2)
     except StoreError as failure:
         click.echo(str(failure), err=True)
         sys.exit(3)
+
+
+def _run(path: Path, config: Config, ready_file: Path | None) -> None:
+    """A store that was damaged while in use is opened anew, which salvages it; the line goes on."""
+    for left in reversed(range(SALVAGES_MAX)):
+        try:
+            return asyncio.run(_serve(path, config, ready_file))
+        except StoreDamaged as damage:
+            if not left:
+                raise
+            log.get_logger().error("sys.store_failed", error=str(damage))
 
 
 async def _serve(path: Path, config: Config, ready_file: Path | None) -> None:

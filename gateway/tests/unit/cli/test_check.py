@@ -1,0 +1,107 @@
+"""`scaleledger check` opens everything once, says what it found, and writes nothing."""
+
+import json
+import socket
+import threading
+
+import pytest
+from click.testing import CliRunner
+
+from scaleledger.cli import check, main
+
+LINE = b"ST,GS,+  12.50kg\r\n"
+LOOKS_FOR_S = 1.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(check, "WAIT_S", LOOKS_FOR_S)
+
+
+@pytest.fixture
+def scale(monkeypatch):
+    """The url of an indicator that sends a line to whoever comes; it is waited for as long as it takes."""
+    monkeypatch.setattr(check, "WAIT_S", 60)
+
+    def serve():
+        visitor, _ = server.accept()
+        with visitor:
+            visitor.sendall(LINE)
+            visitor.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        indicator = threading.Thread(target=serve)
+        indicator.start()
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        indicator.join()
+
+
+@pytest.fixture
+def centre():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def station(url, name="dock-1", driver="st-gs-comma"):
+    return f'[[station]]\nname = "{name}"\ndriver = "{driver}"\nurl = "{url}"\n'
+
+
+def call(path, *more):
+    return CliRunner().invoke(main, ["check", "-c", str(path), *more])
+
+
+def test_all_is_well(config, tmp_path, centre):
+    (tmp_path / "cards.txt").write_text("A1B2C3D4 Kim\n00000042\n")
+    more = f'[cards]\nfile = "cards.txt"\n[[uplink]]\nurl = "{centre}"'
+    said = call(config(more, stations=station("tcp-listen://127.0.0.1:0")))
+    assert said.exit_code == 0, said.output
+    assert "2 known cards" in said.output
+    assert "data will be made" in said.output
+    assert f"{centre} answers" in said.output
+    assert "FAIL" not in said.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_that_speaks(config, scale):
+    said = call(config(stations=station(scale)))
+    assert said.exit_code == 0, said.output
+    assert "open, bytes come: b'ST,GS" in said.output
+    assert "every card is taken" in said.output
+
+
+def test_what_is_missing_is_named_and_the_rest_is_looked_at(config):
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        nobody = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    stations = station("serial:///dev/no-such-port?baud=9600") + station("tcp-listen://127.0.0.1:0", "dock-2")
+    said = call(config(f'[[uplink]]\nurl = "{nobody}"', stations=stations), "--json")
+    assert said.exit_code == 3
+    found = {f["what"]: f for f in json.loads(said.stdout)}
+    assert not found["station dock-1: st-gs-comma"]["good"]
+    assert "/dev/no-such-port" in found["station dock-1: st-gs-comma"]["words"]
+    assert found["station dock-2: st-gs-comma"]["good"]
+    assert "weighing goes on without it" in found["uplink"]["words"]
+
+
+def test_a_data_folder_that_cannot_be_made(config, tmp_path):
+    (tmp_path / "occupied").write_text("a file")
+    said = call(config(data_dir="occupied/data", stations=station("tcp-listen://127.0.0.1:0")))
+    assert said.exit_code == 3
+    assert f"FAIL  data_dir: {tmp_path / 'occupied'} cannot be written" in said.output
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+def test_a_bad_configuration_ends_with_2_and_names_every_fault(config, form):
+    path = config("[lgo]", stations=station("serial:///dev/null", driver="st-gs-coma"))
+    said = call(path, *form)
+    assert said.exit_code == 2
+    faults = json.loads(said.stdout)["faults"] if form else said.stderr.splitlines()
+    assert any("lgo" in fault and "'log'" in fault for fault in faults)
+
+
+def test_a_reader_and_its_port_are_looked_at_too(config):
+    reader = 'reader = { driver = "rfid-em4100", url = "serial:///dev/no-such-reader" }\n'
+    said = call(config(stations=station("tcp-listen://127.0.0.1:0") + reader))
+    assert said.exit_code == 3
+    assert "ok    station dock-1: st-gs-comma" in said.output
+    assert "FAIL  station dock-1: reader rfid-em4100" in said.output
