@@ -73,7 +73,8 @@ async def run_gateway(
 ) -> None:
     """Run until `stop` is set, then drain: what was accepted is durable, the store is closed.
 
-    Raises StoreError or one of its kinds when the data folder cannot be used, ConfigError when the card file cannot.
+    Raises StoreError or one of its kinds when the data folder cannot be used (StoreDamaged: run again, and what was damaged
+    is set aside and salvaged), ConfigError when the card file cannot.
     """
     clock, rng = SystemClock(), random.Random()  # noqa: S311 - jitter
     cards = known_cards(path, config)
@@ -108,8 +109,24 @@ async def run_gateway(
         supervisor.add(supervisor.part("watch"), Watch(stations).run)
         log.info("sys.ready", stations=[s.name for s in stations])
         on_ready(Gateway(store, stations, lifecycle))
-        await supervisor.run(stop)
+        await _until(stop, store, supervisor)
         log.info("sys.stop")
+
+
+async def _until(stop: asyncio.Event, store: Store, supervisor: Supervisor) -> None:
+    """Run the parts until `stop` is set, or until the store fails; they are ended in good order in both cases."""
+    over = asyncio.Event()
+    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(store.wait_failed())]
+    for end in ends:
+        end.add_done_callback(lambda _: over.set())
+    try:
+        await supervisor.run(over)
+        if ends[1].done():
+            ends[1].result()
+    finally:
+        for end in ends:
+            end.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
 
 
 async def _close(store: Store) -> None:

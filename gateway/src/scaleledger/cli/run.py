@@ -50,11 +50,13 @@ def _run(path: Path, config: Config, ready_file: Path | None) -> None:
     """A store that was damaged while in use is opened anew, which salvages it; the line goes on."""
     for left in reversed(range(SALVAGES_MAX)):
         try:
-            return asyncio.run(_serve(path, config, ready_file))
+            asyncio.run(_serve(path, config, ready_file))
         except StoreDamaged as damage:
             if not left:
                 raise
             log.get_logger().error("sys.store_failed", error=str(damage))
+        else:
+            return
 
 
 async def _serve(path: Path, config: Config, ready_file: Path | None) -> None:

@@ -6,7 +6,8 @@ ScaleLedgerError            something a person can be told about
 ├── StoreError              the disk side failed; nothing of the refused work was kept
 │   ├── StoreFull           no room for another weighing
 │   ├── StoreLocked         another gateway process has this data folder
-│   └── StoreUnusable       the database cannot be opened as the promise needs it
+│   ├── StoreUnusable       the database cannot be opened as the promise needs it
+│   └── StoreDamaged        it was damaged while in use, and must be opened anew
 └── LinkError               the other end cannot be reached, or did not answer; try again
 """
 
@@ -42,6 +43,10 @@ class StoreLocked(StoreError):
 
 class StoreUnusable(StoreError):
     """The database cannot be opened as the promise needs it."""
+
+
+class StoreDamaged(StoreError):
+    """The database was damaged while in use. Opening it anew sets it aside and salvages what can be read."""
 
 
 class LinkError(ScaleLedgerError):

@@ -111,6 +111,10 @@ class Store:
         """The newest number and hash, signed; number 0 and no signature while the ledger is empty."""
         return self.outbox.head
 
+    async def wait_failed(self) -> None:
+        """Raises StoreDamaged when nothing can be written any more; returns when the store was closed."""
+        await self._writer.wait_failed()
+
     async def close(self) -> None:
         """Commit everything accepted and what the uplinks learned, then let the folder go. Safe to call twice."""
         await self._writer.close()

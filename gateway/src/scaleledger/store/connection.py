@@ -4,13 +4,15 @@ WAL with synchronous=FULL is what survives a power cut with every acknowledged c
 something else is refused. The WAL is never truncated: its blocks are written over, which halves the flushes.
 """
 
+import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from scaleledger.domain.errors import StoreUnusable
-from scaleledger.domain.ledger import Checkpoint, Entry
+from scaleledger.domain.errors import StoreError, StoreFull, StoreUnusable
+from scaleledger.domain.ledger import GENESIS, Checkpoint, Entry
 
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 1024  # a lone record with its ack dirties 12.2 KB of disk blocks at 1024, 14.0 at 2048, 21 at 4096
@@ -99,3 +101,30 @@ def checkpoints(connection: sqlite3.Connection) -> list[Checkpoint]:
     """The declared gaps."""
     rows = connection.execute("SELECT gateway, seq, hash, reason, signature FROM checkpoints ORDER BY seq")
     return [Checkpoint(*row) for row in rows]
+
+
+def read_head(connection: sqlite3.Connection) -> tuple[int, bytes, bytes]:
+    """Number, hash and signature of the newest record or checkpoint; zeros for an empty ledger."""
+    row = connection.execute(
+        "SELECT * FROM (SELECT seq, hash, signature FROM weighing_records ORDER BY seq DESC LIMIT 1) "
+        "UNION ALL SELECT * FROM (SELECT seq, hash, x'' FROM checkpoints ORDER BY seq DESC LIMIT 1) "
+        "ORDER BY 1 DESC LIMIT 1"
+    ).fetchone()
+    return (row[0], row[1], row[2] or b"") if row else (0, GENESIS, b"")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether SQLite says that the file itself is not what it must be."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def refusal_of(error: Exception, path: Path) -> StoreError:
+    """What a weighing is refused with when its commit failed so."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    full = code == sqlite3.SQLITE_FULL
+    if not full and code & 0xFF == sqlite3.SQLITE_IOERR:
+        with contextlib.suppress(OSError):
+            full = shutil.disk_usage(path.parent).free < 1024 * 1024
+    if full:
+        return StoreFull(f"no room on the disk of {path.parent}: the weighing was not kept. Free some room there.")
+    return StoreError(f"the disk of {path.parent} refused the weighing ({error}); it was not kept. Check the disk.")

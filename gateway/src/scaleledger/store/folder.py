@@ -88,3 +88,11 @@ def sync_folder(path: Path) -> None:
 def companions(database: Path) -> tuple[Path, Path]:
     """SQLite's own two files beside a database: its log and its index of the log."""
     return database.with_name(database.name + "-wal"), database.with_name(database.name + "-shm")
+
+
+def places(database: Path) -> tuple[tuple[int, int], ...]:
+    """Which files bear the names of a database and its log."""
+    try:
+        return tuple((found.st_dev, found.st_ino) for found in map(os.stat, (database, companions(database)[0])))
+    except OSError:
+        return ()

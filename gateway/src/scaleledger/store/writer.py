@@ -3,12 +3,14 @@
 It commits at once when idle and takes all that waits when busy, so one flush serves every station and the disk's own speed
 sets the size of a group; no timer delays anybody. Numbers, links and the head's signature are given inside the
 transaction. Nobody is told anything before the commit has returned. Acks from a centre ride along with the next group.
+
+Where a commit itself failed, nobody knows whether its rows are on disk until one has looked. To call them refused would let
+the load be weighed again beside rows that are there after all; so a group is answered only when the disk has let us look.
 """
 
 import asyncio
 import contextlib
 import queue
-import shutil
 import sqlite3
 import threading
 from collections import deque
@@ -17,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaleledger.domain import ledger
-from scaleledger.domain.errors import StoreError, StoreFull, StoreUnusable
+from scaleledger.domain.errors import StoreDamaged, StoreError, StoreFull, StoreUnusable
 from scaleledger.domain.weighing import Draft, Head, Record
 from scaleledger.observe.failpoints import FailpointError, reach
 from scaleledger.observe.log import get_logger
-from scaleledger.store.connection import ENTRY_COLUMNS, INSERT_RECORD, connect
+from scaleledger.store.connection import ENTRY_COLUMNS, INSERT_RECORD, connect, is_damage, read_head, refusal_of
+from scaleledger.store.folder import places
 from scaleledger.store.signing import SigningKey
 
 WAITING_MAX = 10_000
@@ -30,6 +33,7 @@ MARKS_MAX = 500
 LINGER_S = 1.5  # longer than the pace of one weighing a second, so that its marks ride with the next one
 POSITION_STEP = 50
 """A delivery position is written when it has moved this far, or at a quiet moment; losing one only sends records again."""
+LOOK_AGAIN_S = 0.5
 
 log = get_logger()
 
@@ -100,6 +104,10 @@ class Writer:
         self._pending: set[asyncio.Future[Record]] = set()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
+        self._stopping = threading.Event()
+        self._place: tuple[tuple[int, int], ...] = ()
+        self._away = False
+        self._damage = ""
         self._connection: sqlite3.Connection | None = None
         self._seq, self._hash, self._signature = 0, ledger.GENESIS, b""
         self._connection = self._open()
@@ -143,9 +151,16 @@ class Writer:
             self._closing = True
             if self._linger is not None:
                 self._linger.cancel()
+            self._stopping.set()
             self._queue.put(_STOP)
         await asyncio.shield(self._ended)
         self._thread.join()
+
+    async def wait_failed(self) -> None:
+        """Return only if the writer ended unasked. Raises StoreDamaged: to be opened anew, which salvages if need be."""
+        await asyncio.shield(self._ended)
+        if not self._closing:
+            raise StoreDamaged(f"{self._path} cannot be written any more: {self._damage or 'the writer met a mistake'}")
 
     # On the loop, called by the thread
 
@@ -176,7 +191,7 @@ class Writer:
     def _run(self) -> None:
         try:
             last = False
-            while not last:
+            while not last and not self._damage:
                 group = self._gather()
                 last = group.last
                 self._commit(group)
@@ -203,10 +218,13 @@ class Writer:
                 return group
 
     def _commit(self, group: _Group) -> None:
+        if not self._in_place():
+            self._refuse(group.waiting)
+            return
         marks = [self._marks.popleft() for _ in range(len(self._marks))]
         if not group.waiting and not marks and not self._due:
             return
-        before = self._seq
+        before, asked = self._seq, False
         try:
             if self._connection is None:
                 self._connection = self._open()
@@ -215,13 +233,14 @@ class Writer:
             answers, added, signature = self._write(connection, group.waiting)
             self._write_marks(connection, marks, all_positions=group.flush)
             reach("store.before-commit")
+            asked = True
             connection.execute("COMMIT")
             if added:
                 newest = added[-1][1]
                 self._seq, self._hash, self._signature = newest.seq, bytes.fromhex(newest.hash), signature
             reach("store.after-commit")
         except (sqlite3.Error, StoreUnusable, FailpointError) as error:
-            answers, added = self._recover(group.waiting, error, before)
+            answers, added = self._recover(group.waiting, error, before, doubtful=asked)
             self._marks.extendleft(reversed(marks))
         if answers:
             self._loop.call_soon_threadsafe(self._resolve, answers, added, self.opening_head)
@@ -288,38 +307,75 @@ class Writer:
         ).fetchone()
         return ledger.record_of(ledger.Entry(*row), before[0] if before else ledger.GENESIS)
 
+    def _in_place(self) -> bool:
+        """Whether what is written here will be found at the next start: the files we hold are those that bear the names."""
+        away = self._connection is not None and places(self._path) != self._place
+        if away and not self._away:
+            log.error("sys.store_taken_away", database=str(self._path))
+            assert self._connection is not None
+            with contextlib.suppress(sqlite3.Error):  # if only the log is gone, all of it can still go to the database
+                self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        self._away = away
+        return not away
+
+    def _refuse(self, waiting: Sequence[_Waiting]) -> None:
+        """Nothing is closed: delivery still reads what the files hold, and they may be put back."""
+        away = StoreUnusable(f"{self._path} was taken away; put it back. The weighing was not kept.")
+        if waiting:
+            answers: list[Answer] = [(item.future, away) for item in waiting]
+            self._loop.call_soon_threadsafe(self._resolve, answers, [], self.opening_head)
+
     def _recover(
-        self, waiting: Sequence[_Waiting], error: Exception, before: int
+        self, waiting: Sequence[_Waiting], error: Exception, before: int, *, doubtful: bool
     ) -> tuple[list[Answer], list[tuple[Draft, Record]]]:
         """Answer a group whose commit failed by what is on disk in fact, read through a new connection."""
-        refusal = _refusal(error, self._path)
-        log.error(
-            "sys.store_full" if isinstance(refusal, StoreFull) else "sys.store_failed",
-            error=str(error),
-            weighings=len(waiting),
-        )
+        refusal = refusal_of(error, self._path)
+        full = isinstance(refusal, StoreFull)
+        log.error("sys.store_full" if full else "sys.store_failed", error=str(error), weighings=len(waiting))
         self._due.update({uplink: position for uplink, position in self._positions.items() if uplink not in self._due})
         self._positions.clear()
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.rollback()
-            self._connection.close()
-            self._connection = None
+        if is_damage(error):
+            self._damage = str(error)
+        # a log that had no room for its last frame holds no commit
+        held = self._look(waiting, until_known=doubtful and not full and not self._damage)
+        if held is None:
+            held = [None] * len(waiting)
+            if doubtful:
+                refusal = StoreError(f"whether the weighing was kept is not known: {error}")
         answers: list[Answer] = []
         added: list[tuple[Draft, Record]] = []
-        try:
-            self._connection = self._open()
-            held = [self._stored(self._connection, item.draft.uuid) for item in waiting]
-            if any(held):
-                self._settle_on_disk(self._connection)
-        except (sqlite3.Error, StoreUnusable) as again:
-            log.error("sys.store_failed", error=str(again), weighings=len(waiting))
-            held = [None] * len(waiting)
         for item, record in zip(waiting, held, strict=True):
             answers.append((item.future, record or refusal))
             if record is not None and record.seq > before:
                 added.append((item.draft, record))
         return answers, added
+
+    def _look(self, waiting: Sequence[_Waiting], *, until_known: bool) -> list[Record | None] | None:
+        """What of a group is on disk, and sure to stay there; None if that cannot be told (yet, or before the close)."""
+        said = ""
+        while True:
+            self._let_go()
+            try:
+                self._connection = self._open()
+                held = [self._stored(self._connection, item.draft.uuid) for item in waiting]
+                if any(held):
+                    self._settle_on_disk(self._connection)
+            except (sqlite3.Error, StoreUnusable) as again:
+                self._let_go()
+                if str(again) != said:
+                    said = str(again)
+                    log.error("sys.store_failed", error=said, weighings=len(waiting))
+            else:
+                return held
+            if not waiting or not until_known or self._stopping.wait(LOOK_AGAIN_S):
+                return None
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+            self._connection.close()
+            self._connection = None
 
     @staticmethod
     def _settle_on_disk(connection: sqlite3.Connection) -> None:
@@ -330,29 +386,11 @@ class Writer:
 
     def _open(self) -> sqlite3.Connection:
         """A connection, with the head as the database has it."""
+        if not self._path.exists():  # SQLite would make an empty one
+            raise StoreUnusable(f"{self._path} was taken away; put it back")
         connection = connect(self._path)
         self._seq, self._hash, self._signature = read_head(connection)
+        self._place = places(self._path)
         if self._seq and not self._signature:
             self._signature = self._key.sign(ledger.head_message(self._gateway, self._seq, self._hash.hex()))
         return connection
-
-
-def read_head(connection: sqlite3.Connection) -> tuple[int, bytes, bytes]:
-    """Number, hash and signature of the newest record or checkpoint; zeros for an empty ledger."""
-    row = connection.execute(
-        "SELECT * FROM (SELECT seq, hash, signature FROM weighing_records ORDER BY seq DESC LIMIT 1) "
-        "UNION ALL SELECT * FROM (SELECT seq, hash, x'' FROM checkpoints ORDER BY seq DESC LIMIT 1) "
-        "ORDER BY 1 DESC LIMIT 1"
-    ).fetchone()
-    return (row[0], row[1], row[2] or b"") if row else (0, ledger.GENESIS, b"")
-
-
-def _refusal(error: Exception, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0)
-    full = code == sqlite3.SQLITE_FULL
-    if not full and code & 0xFF == sqlite3.SQLITE_IOERR:
-        with contextlib.suppress(OSError):
-            full = shutil.disk_usage(path.parent).free < 1024 * 1024
-    if full:
-        return StoreFull(f"no room on the disk of {path.parent}: the weighing was not kept. Free some room there.")
-    return StoreError(f"the disk of {path.parent} refused the weighing ({error}); it was not kept. Check the disk.")

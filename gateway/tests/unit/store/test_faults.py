@@ -1,6 +1,7 @@
 import asyncio
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from fakes.failing_disk import FULL, IOERR_FSYNC, IOERR_WRITE, FailingDisk
 from fakes.weighings import draft, open_store
 from scaleledger.domain.delivery import ItemOutcome, Outcome
-from scaleledger.domain.errors import StoreError, StoreFull
+from scaleledger.domain.errors import StoreDamaged, StoreError, StoreFull
 from scaleledger.observe import failpoints
 from scaleledger.store import Store, verify_file, writer
+from scaleledger.store.connection import connect
 
 FOREVER = Path(__file__).resolve().parents[2] / "fakes" / "weighing_forever.py"
 KILLS = 10
@@ -106,6 +108,69 @@ async def test_an_error_after_the_commit_still_counts_as_saved(armed, tmp_path):
     assert store.head().seq == 2
     assert (await store.ledger.last_capture("dock-1")).uuid == two.uuid
     assert (await store.outbox.counts("central")).held == 2
+    await store.close()
+
+
+class LooksAway:
+    """A database that cannot be opened for the next so many tries."""
+
+    def __init__(self, tries):
+        self.tries = tries
+
+    def __call__(self, path):
+        if self.tries:
+            self.tries -= 1
+            raise sqlite3.OperationalError("disk I/O error")
+        return connect(path)
+
+
+async def test_what_was_committed_is_not_called_refused_because_nobody_could_look(armed, tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "LOOK_AGAIN_S", 0.01)
+    store = await open_store(tmp_path / "data")
+    monkeypatch.setattr(writer, "connect", LooksAway(5))
+    armed("store.after-commit=error@1")
+    assert (await store.ledger.append(draft(1))).seq == 1
+    await store.close()
+    assert verify_file(tmp_path / "data" / "scaleledger.db").records == 1
+
+
+async def test_what_cannot_be_known_does_not_hold_up_the_end(armed, tmp_path, monkeypatch):
+    store = await open_store(tmp_path / "data")
+    monkeypatch.setattr(writer, "connect", LooksAway(1_000_000))
+    armed("store.after-commit=error@1")
+    waiting = asyncio.ensure_future(store.ledger.append(draft(1)))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(store.close(), 3)
+    with pytest.raises(StoreError, match="not known"):
+        await waiting
+
+
+@pytest.mark.parametrize("what", ["folder", "database", "log"])
+async def test_nothing_is_saved_into_files_that_were_taken_away(tmp_path, what):
+    store = await open_store(tmp_path / "data")
+    await append(store, 1)
+    name = {"folder": "data", "database": "data/scaleledger.db", "log": "data/scaleledger.db-wal"}[what]
+    (tmp_path / name).rename(tmp_path / "elsewhere")
+    [refused] = await append(store, 2)
+    assert isinstance(refused, StoreError)
+    assert "taken away" in str(refused)
+    assert (await store.outbox.next_batch("central", 10)).records[0].seq == 1
+    (tmp_path / "elsewhere").rename(tmp_path / name)
+    [kept] = await append(store, 2)
+    assert kept.seq == 2
+    await store.close()
+    assert verify_file(tmp_path / "data" / "scaleledger.db").records == 2
+
+
+async def test_damage_met_while_in_use_ends_the_store_so_that_it_is_opened_anew(disk, tmp_path):
+    store = await open_store(tmp_path / "data")
+    await append(store, 1)
+    disk.fail("write", sqlite3.SQLITE_CORRUPT)
+    assert isinstance((await append(store, 2))[0], StoreError)
+    with pytest.raises(StoreDamaged, match="malformed"):
+        await asyncio.wait_for(store.wait_failed(), 3)
+    assert isinstance((await append(store, 2))[0], StoreError)
+    disk.heal()
     await store.close()
 
 
