@@ -35,9 +35,7 @@ def measure(*, quick: bool) -> Iterator[Result]:
     yield asyncio.run(_lone("durable-slow-disk", what, repeats, slow, flush_lasts_s=SLOW_FLUSH_S, quick=quick))
 
 
-async def _lone(
-    name: str, what: str, repeats: int, rounds: int, *, quick: bool, flush_lasts_s: float = 0.0
-) -> Result:
+async def _lone(name: str, what: str, repeats: int, rounds: int, *, quick: bool, flush_lasts_s: float = 0.0) -> Result:
     say(f"{name}: {repeats} x {rounds} rounds")
     slowed = counted(flush_lasts_s) if flush_lasts_s else nullcontext()
     with scratch(name) as folder, quiet_logs(folder), slowed:
@@ -145,6 +143,7 @@ def _result(name: str, what: str, found: list[dict[str, list[float]]], *, quick:
         ratio=ratio,
         ratio_of="p50 of product / p50 of hand-off",
         aim=f"<= {AIM}",
+        judged={"p50 ratio": ratio},
         met=ratio <= AIM,
         n=sum(len(repeat["product"]) for repeat in found),
         command=command("durable"),

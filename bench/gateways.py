@@ -7,10 +7,11 @@ from pathlib import Path
 from subprocess import Popen
 
 from bench import yard
+from bench.line import RESERVE_MB
 from bench.processes import program, running, wait_for
 
 
-def write_config(folder: Path, stations: int, *, uplink: str = "", reserve_mb: int = 64) -> Path:
+def write_config(folder: Path, stations: int, *, uplink: str = "", reserve_mb: int = RESERVE_MB) -> Path:
     """A configuration for the indicators of `yards` in `folder`."""
     lines = ["[gateway]", 'name = "Bench"', 'data_dir = "data"', "[log]", 'format = "json"']
     lines += ["[store]", f"reserve_mb = {reserve_mb}"]

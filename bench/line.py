@@ -24,6 +24,7 @@ from scaleledger.drivers import open_driver, st_gs_comma
 from scaleledger.store import Store
 from scaleledger.wire.link import LinkState, TransportStatus
 
+RESERVE_MB = 8  # enough that pages come from it, as they do in service
 EMPTY = st_gs_comma.encode(Reading(Decimal("0.0"), "kg", stable=True, role=Role.GROSS))
 
 
@@ -139,7 +140,9 @@ class Dock:
 async def docks(folder: Path, count: int) -> AsyncIterator[list[Dock]]:
     """`count` stations on one store in `folder`, running."""
     clock = HandClock()
-    store = await Store.open(folder, clock=clock, mac_address="02:00:00:00:00:01", hostname="bench")
+    store = await Store.open(
+        folder, clock=clock, mac_address="02:00:00:00:00:01", hostname="bench", reserve_mb=RESERVE_MB
+    )
     made = [Dock(f"dock-{n}", store, clock) for n in range(1, count + 1)]
     tasks = [asyncio.create_task(dock.station.run()) for dock in made]
     try:

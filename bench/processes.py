@@ -8,11 +8,28 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+
+from bench.result import OUT
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 8.0
 ROOT = Path(__file__).parent.parent
+COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(OUT / "pycache")}
+"""Programs run from compiled modules, as an installation has them, whatever this shell asks for."""
+
+
+def output_of(command: Sequence[str], **environment: str) -> tuple[str, str]:
+    """What a program that ends by itself writes to its two outputs. Raises CalledProcessError."""
+    around = {**os.environ, **COMPILED, **environment}
+    done = subprocess.run(command, capture_output=True, check=True, text=True, env=around, timeout=START_WITHIN_S)
+    return done.stdout, done.stderr
+
+
+def python() -> str:
+    """The interpreter of this installation."""
+    return sys.executable
 
 
 def program(name: str) -> str:
@@ -22,12 +39,17 @@ def program(name: str) -> str:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str], *, log: Path, environment: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A program until the block ends; what it says goes to `log`."""
     with log.open("ab") as file:
         child = subprocess.Popen(
-            command, stdout=file, stderr=file, cwd=ROOT, env={**os.environ, **(environment or {})}, start_new_session=True
+            command,
+            stdout=file,
+            stderr=file,
+            cwd=ROOT,
+            env={**os.environ, **COMPILED, **environment},
+            start_new_session=True,
         )
     try:
         yield child

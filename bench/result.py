@@ -13,7 +13,7 @@ Figures = dict[str, float]
 
 @dataclass(slots=True)
 class Result:
-    """`ratio` is `ratio_of`, and `met` says whether it is what `aim` asks for; both are None where nothing is aimed at."""
+    """`ratio` is `ratio_of`. `met` says whether the figures `judged` are what `aim` asks for; None where nothing is aimed at."""
 
     name: str
     what: str
@@ -21,6 +21,7 @@ class Result:
     ratio: float | None = None
     ratio_of: str = ""
     aim: str = ""
+    judged: Figures = field(default_factory=dict)
     met: bool | None = None
     n: int = 0
     command: str = ""

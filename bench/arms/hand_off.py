@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-FILE_BYTES = 64 * 1024 * 1024
+FILE_BYTES = 16 * 1024 * 1024
 Waiting = tuple[bytes, "asyncio.Future[None]"]
 
 

@@ -1,6 +1,6 @@
 """A centre that keeps nothing: it approves every gateway, takes every record, and costs next to nothing.
 
-    python -m bench.arms.noop_centre PORT_FILE          until SIGTERM
+python -m bench.arms.noop_centre PORT_FILE          until SIGTERM
 """
 
 import asyncio

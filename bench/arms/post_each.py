@@ -31,7 +31,9 @@ class PostEach:
         count = 0
         while row := self._next():
             number, body = row
-            answer = self._client.post("api/weighing/records/", content=body, headers={"Content-Type": "application/json"})
+            answer = self._client.post(
+                "api/weighing/records/", content=body, headers={"Content-Type": "application/json"}
+            )
             if not believe(answer.status_code):
                 raise RuntimeError(f"the centre answered {answer.status_code}: {answer.text[:200]}")
             json.loads(answer.content)
