@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import click
 
-from scaleledger.domain.inputs import Fact
+from scaleledger.domain.inputs import DeviceState, Fact, SpeechEnded
 from scaleledger.drivers import open_driver
 from scaleledger.wire.driver import Driver
 from scaleledger.wire.facts_json import fact_to_json
@@ -25,6 +25,7 @@ RAW_SHOWN_BYTES = 32
 @click.option("--hex-lines", metavar="FILE|-", help="Hexadecimal, one stream per line; prints a JSON array per line.")
 @click.option("--option", "-o", "options", multiple=True, metavar="NAME=VALUE", help="An option of the driver.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per fact.")
+@click.option("--all", "every", is_flag=True, help="Also what the device says of itself: lamps, voice, printer.")
 def command(
     driver_name: str,
     file: str | None,
@@ -33,6 +34,7 @@ def command(
     options: tuple[str, ...],
     *,
     as_json: bool,
+    every: bool,
 ) -> None:
     """Exit 0 when the bytes were read, whatever was found in them; 2 for bad usage; 3 if the file cannot be read."""
     if [file, hex_text, hex_lines].count(None) != 2:
@@ -42,17 +44,17 @@ def command(
     if hex_lines is not None:
         with _opened(hex_lines) as stream:
             for line in stream:
-                print(json.dumps(_decode_hex_line(_open(driver_name, settings), line)), flush=True)
+                print(json.dumps(_decode_hex_line(_open(driver_name, settings), line, every=every)), flush=True)
         return
     if hex_text is not None:
         try:
-            facts: Iterable[Fact] = _decode(driver, [bytes.fromhex(hex_text)])
+            facts: Iterable[Fact] = _decode(driver, [bytes.fromhex(hex_text)], every=every)
         except ValueError as error:
             raise click.UsageError(f"--hex is not hexadecimal: {error}") from None
         _show(facts, as_json=as_json)
     elif file is not None:
         with _opened(file) as stream:
-            _show(_decode(driver, iter(lambda: stream.read(CHUNK_BYTES), b"")), as_json=as_json)
+            _show(_decode(driver, iter(lambda: stream.read(CHUNK_BYTES), b""), every=every), as_json=as_json)
 
 
 def _open(name: str, settings: dict[str, Any]) -> Driver:
@@ -86,18 +88,22 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def _decode(driver: Driver, pieces: Iterable[bytes]) -> Iterator[Fact]:
+def _decode(driver: Driver, pieces: Iterable[bytes], *, every: bool) -> Iterator[Fact]:
     for piece in pieces:
-        yield from driver.receive(0.0, piece)
-    yield from driver.finish()
+        yield from _told(driver.receive(0.0, piece), every=every)
+    yield from _told(driver.finish(), every=every)
 
 
-def _decode_hex_line(driver: Driver, line: bytes) -> list[dict[str, Any]]:
+def _told(facts: Iterable[Fact], *, every: bool) -> Iterator[Fact]:
+    return (fact for fact in facts if every or not isinstance(fact, DeviceState | SpeechEnded))
+
+
+def _decode_hex_line(driver: Driver, line: bytes, *, every: bool) -> list[dict[str, Any]]:
     try:
         data = bytes.fromhex(line.decode("ascii"))
     except ValueError:
         return [{"type": "problem", "reason": "bad-hex"}]
-    return [fact_to_json(fact) for fact in _decode(driver, [data])]
+    return [fact_to_json(fact) for fact in _decode(driver, [data], every=every)]
 
 
 def _show(facts: Iterable[Fact], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from scaleledger.cli import main
+from scaleledger.wire import suwol_frames
 
 
 def decode(*arguments, stdin=None):
@@ -63,3 +64,11 @@ def test_bad_usage_exits_2_and_says_what_to_do(arguments, said):
     result = decode(*arguments)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_what_a_device_says_of_itself_is_shown_on_request():
+    frame = suwol_frames.encode_reply(suwol_frames.Reply(relays=suwol_frames.GREEN)).hex()
+    plain = decode("suwol-1000", "--json", "--hex", frame).stdout.splitlines()
+    whole = decode("suwol-1000", "--json", "--all", "--hex", frame).stdout.splitlines()
+    assert [json.loads(line)["type"] for line in plain] == ["reading"]
+    assert [json.loads(line)["type"] for line in whole] == ["reading", "device-state"]
