@@ -94,7 +94,7 @@ async def run_gateway(
         supervisor = Supervisor(rng)
         lifecycle = None
         if config.uplink:
-            uplink = await open_parts.enter_async_context(_centre(config.uplink[0]))
+            uplink = await open_parts.enter_async_context(_centre(path, config.uplink[0]))
             lifecycle = _add_uplink(supervisor, config, uplink, store, clock, rng)
         reader = SerialReader(clock)
         open_parts.callback(reader.stop)
@@ -134,8 +134,8 @@ async def _close(store: Store) -> None:
     log.info("sys.drained")
 
 
-def _centre(section: UplinkSection) -> CentralUplink:
-    return CentralUplink(section.url, ca_file=section.ca_file)
+def _centre(path: Path, section: UplinkSection) -> CentralUplink:
+    return CentralUplink(section.url, ca_file=path.parent / section.ca_file if section.ca_file else None)
 
 
 def _add_station(

@@ -5,17 +5,19 @@ name there is.
 """
 
 import difflib
+import ssl
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from scaleledger.app.clock import SystemClock
-from scaleledger.config.model import Config
+from scaleledger.config.model import Config, UplinkSection
 from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.station import Mode
 from scaleledger.drivers import WITH_CARDS, open_driver
@@ -124,6 +126,10 @@ def _beyond_the_schema(path: Path, config: Config) -> Iterator[str]:
             )
     if not config.station:
         yield f"{path}: station: at least one [[station]] is needed"
+    if config.log.file is not None and not (path.parent / config.log.file).parent.is_dir():
+        yield f"{path}: log.file: there is no folder {(path.parent / config.log.file).parent}"
+    for n, uplink in enumerate(config.uplink):
+        yield from _check_uplink(path, f"uplink.{n}", uplink)
 
 
 def _check_port(path: Path, key: str, driver: str, url: str, options: dict[str, Any]) -> Iterator[str]:
@@ -135,3 +141,16 @@ def _check_port(path: Path, key: str, driver: str, url: str, options: dict[str, 
         open_transport(url, clock=SystemClock())
     except ValueError as wrong:
         yield f"{path}: {key}.url: {wrong}"
+
+
+def _check_uplink(path: Path, key: str, uplink: UplinkSection) -> Iterator[str]:
+    try:
+        urlsplit(uplink.url).port  # noqa: B018 - reading it checks it
+    except ValueError as wrong:
+        yield f"{path}: {key}.url: {wrong} (given: {uplink.url!r})"
+    if uplink.ca_file is not None:
+        file = path.parent / uplink.ca_file
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError as failure:
+            yield f"{path}: {key}.ca_file: {file} cannot be used: {failure.strerror or 'it holds no certificate'}"

@@ -1,13 +1,14 @@
 """Named points in the product where a test can make it die or fail; they cost one dictionary look-up when off.
 
 Armed by the environment, for a process under test: `SCALELEDGER_FAILPOINTS="store.after-commit=kill@3,uplink.after-answer=kill%5"`.
-`kill` ends the process as SIGKILL would; `error` raises FailpointError. `@N` strikes at the N-th pass only, `%P` at each
+`kill` ends the process as SIGKILL would; `error` raises FailpointError; `stall` stands still for a minute, as a disk may. `@N` strikes at the N-th pass only, `%P` at each
 pass with a probability of P percent (seeded by SCALELEDGER_FAILPOINT_SEED).
 """
 
 import os
 import random
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ NAMES = (
     "uplink.after-answer",  # the server has answered, the gateway has not noted it
     "store.before-mark",  # the gateway is about to mark records as sent
 )
+
+STALL_S = 60.0
 
 
 class FailpointError(Exception):
@@ -50,6 +53,9 @@ def _strike(name: str, strike: _Strike) -> None:
         return
     if strike.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if strike.action == "stall":
+        time.sleep(STALL_S)
+        return
     raise FailpointError(name)
 
 
@@ -67,7 +73,7 @@ def arm(text: str, seed: int | None = None) -> None:
         elif "%" in action:
             kind, _, number = action.partition("%")
             percent = float(number)
-        if name not in NAMES or kind not in {"kill", "error"}:
+        if name not in NAMES or kind not in {"kill", "error", "stall"}:
             raise ValueError(f"no such failpoint: {part!r}; points are {', '.join(NAMES)}")
         _armed[name] = _Strike(kind, at, percent)
 

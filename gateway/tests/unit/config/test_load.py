@@ -119,3 +119,23 @@ def test_a_missing_card_file_is_said(write):
     path = write(GOOD + '[cards]\nfile = "nowhere.txt"\n')
     with pytest.raises(ConfigError, match=r"cards\.file"):
         known_cards(path, load_config(path))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('ca_file = "none.pem"', ["uplink.0.ca_file", "none.pem", "No such file"]),
+        ('ca_file = "gateway.toml"', ["uplink.0.ca_file", "gateway.toml"]),
+        ('[log]\nfile = "nowhere/gateway.log"', ["log.file", "there is no folder", "nowhere"]),
+    ],
+)
+def test_files_that_are_not_there_are_told_before_anything_is_touched(write, more, words):
+    with pytest.raises(ConfigError) as wrong:
+        load_config(write(GOOD + more))
+    [fault] = wrong.value.faults
+    assert all(word in fault for word in words)
+
+
+def test_an_uplinks_port_is_one_that_exists(write):
+    with pytest.raises(ConfigError, match=r"uplink\.0\.url"):
+        load_config(write(GOOD.replace(":8000", ":99999")))
