@@ -51,15 +51,17 @@ class LoopPort(Peer):
 
 
 class Overheard:
-    """Stands between a port and its device, and remembers what the gateway sent and when."""
+    """Stands between a port and its device, and remembers what reached it and when; while `deaf`, nothing does."""
 
     def __init__(self, device):
-        self.sent = []
+        self.sent, self.deaf = [], False
         self._device = device
 
     def linked(self, *, up):
         self._device.linked(up=up)
 
     def received(self, data):
+        if self.deaf:
+            return
         self.sent.append((asyncio.get_running_loop().time(), data))
         self._device.received(data)

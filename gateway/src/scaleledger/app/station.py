@@ -253,6 +253,7 @@ class WeighingStation:
     def _note_told(self, *, lamp_seen: bool) -> None:
         """The operator was told when the device reports its green lamp lit; without a lamp, when the commit returned."""
         if lamp_seen and self._untold is not None and self._scale_wire is not None:
+            self.machine.told()
             self._ledger.told(self._untold)
             self._untold = None
 

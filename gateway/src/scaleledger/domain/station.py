@@ -184,6 +184,10 @@ class Station:
         """It is not, and will not be."""
         return self._end_commit(now, Event.COMMIT_FAILED)
 
+    def told(self) -> None:
+        """The operator saw or heard that the last capture is saved: on this load its card asks for nothing any more."""
+        self._captured_told = True
+
     def get_timer(self) -> float | None:
         """When `handle_timer` is wanted."""
         return min((t for t in (self._deadline_at, self._stale_at) if t is not None), default=None)
@@ -300,13 +304,13 @@ class Station:
             ("division", str(self.window.division)),
         )
         self.rearm.spend(reading.weight)
-        self._captured_card = self.card
+        self._captured_card, self._captured_told = self.card, False
         self._effects.append(Commit(reading, unit, self.card, evidence, tuple(sorted(self._details.items()))))
 
     def _confirm(self, now: float) -> None:
         self._details.clear()
         self.card = ""
-        self._captured_told, self._saved_said_at = True, now
+        self._saved_said_at = now
         self._tell(Notice.SAVED)
 
     def _confirm_again(self, now: float) -> None:

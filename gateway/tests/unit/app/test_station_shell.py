@@ -88,8 +88,8 @@ class Dock:
         self.port = LoopPort(LoopClock())
         self.device = SuwolDevice(Indicator(Decimal("0.5")), random.Random(1))
         self._wire_side = SuwolStation(name, self.port, self.device, journal=Journal(), pace=0)
-        self._heard = Overheard(self._wire_side)
-        self.port._device = self._heard
+        self.overheard = Overheard(self._wire_side)
+        self.port._device = self.overheard
         self.station = shop.add(
             name, Source(self.port.transport(name), partial(open_driver, "suwol-1000")), mode=Mode.TAG, **rules
         )
@@ -106,7 +106,7 @@ class Dock:
 
     def requests(self, since=0.0):
         """The display requests sent from `since` on."""
-        found = [frames.decode_request(data) for at, data in self._heard.sent if at >= since]
+        found = [frames.decode_request(data) for at, data in self.overheard.sent if at >= since]
         return [r for r in found if isinstance(r, frames.DisplayRequest)]
 
     def lamps(self, since=0.0):
@@ -206,6 +206,28 @@ async def test_a_press_during_whose_commit_the_cable_was_pulled_is_answered_when
         await asyncio.sleep(2)
         assert 1 in dock.clips()
         assert shop.disk.weights == ["20.0"]
+
+
+@virtual
+async def test_a_lamp_that_was_lost_with_the_link_is_lit_when_the_card_is_shown_again():
+    held = Held()
+    async with one_dock(held) as (shop, dock):
+        await dock.weigh("20")
+        dock.overheard.deaf = True
+        held.release()
+        await asyncio.sleep(0.5)
+        assert dock.station.machine.state is State.SAVED
+        dock.port.unplug()
+        dock.overheard.deaf = False
+        await asyncio.sleep(4)
+        assert (dock.lamps(), shop.disk.told) == ({0}, set())
+        dock.port.plug()
+        await asyncio.sleep(3)
+        dock.tap()
+        await asyncio.sleep(2)
+        assert 1 in dock.clips()
+        assert shop.disk.weights == ["20.0"]
+        assert shop.disk.told == {1}
 
 
 # --- what else the operator is told ------------------------------------------------------------------------------------

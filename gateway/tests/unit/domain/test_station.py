@@ -190,6 +190,23 @@ def test_a_press_repeated_before_the_first_frame_is_answered_too(last_capture):
     assert b.weights == ["21.0"]
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_a_press_whose_lamp_was_lost_with_the_link_is_answered_when_the_link_is_back(told):
+    b = Bench()
+    b.show("0.0")
+    b.tap()
+    b.show("20.0")
+    if told:
+        b.station.told()
+    b.do(b.station.link(b.now, up=False))
+    b.now += 5
+    b.do(b.station.link(b.now, up=True))
+    b.show("20.0")
+    b.tap()
+    assert b.told[-1] is (Notice.REMOVE_LOAD if told else Notice.SAVED)
+    assert b.weights == ["20.0"]
+
+
 def test_a_press_that_was_answered_is_not_answered_again_after_a_restart(last_capture):
     """The load may be another one of the same weight: only a commit may say "saved"."""
     b = Bench(last_capture(weight="20.0", card="A1B2C3D4", told=True))
