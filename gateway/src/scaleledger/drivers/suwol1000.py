@@ -18,6 +18,7 @@ from scaleledger.domain.inputs import CardSeen, DeviceState, Fact, KeysEntered, 
 from scaleledger.domain.reading import Reading
 from scaleledger.wire import suwol_frames as frames
 from scaleledger.wire.asking import Pacing
+from scaleledger.wire.framing import CUT_SHORT
 
 NAME = "suwol-1000"
 CLIPS_MAX, DOCUMENTS_MAX, REFUSALS_MAX = 4, 8, 16
@@ -125,7 +126,14 @@ class Suwol1000:
         return due
 
     def finish(self) -> list[Fact]:
-        return self._refused() + [found for found in self._framer.finish() if isinstance(found, Problem)]
+        facts = self._refused()
+        for found in self._framer.finish():
+            assert isinstance(found, Problem), "a framer at its end has no whole frame left"
+            cut = found.raw[found.raw.rfind(frames.STX) :]
+            if frames.has_whole_card(cut) and cut[1:2] == b"%d" % self._id:
+                facts += _one_shot(cut)
+            facts.append(found)
+        return facts
 
     def _refused(self) -> list[Fact]:
         refused = list(self._refusals)
@@ -156,8 +164,9 @@ class Suwol1000:
         self._silent = False
         if reply[2:3] not in b"DPT":
             return [Problem("bad-command", reply)]
-        one_shot = (frames.card_of(reply), frames.keys_of(reply))
-        facts: list[Fact] = [fact for fact in one_shot if fact is not None]
+        facts = _one_shot(reply)
+        if len(reply) < frames.REPLY_SIZE:
+            return [*facts, Problem(CUT_SHORT, reply)]
         if reply[-1:] != frames.ETX:
             return [*facts, Problem("bad-end", reply)]
         facts.append(frames.reading_of(reply))
@@ -169,6 +178,10 @@ class Suwol1000:
         unread = {problem.reason for problem in problems}
         self._documents.heard(now, None if "bad-printer" in unread else state.printer)
         return facts if "bad-voice" in unread else facts + self._voice.heard(now, state.voice)
+
+
+def _one_shot(reply: bytes) -> list[Fact]:
+    return [fact for fact in (frames.card_of(reply), frames.keys_of(reply)) if fact is not None]
 
 
 class _Voice:

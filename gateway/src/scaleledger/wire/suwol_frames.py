@@ -18,7 +18,7 @@ from decimal import Decimal, InvalidOperation
 from scaleledger.domain.inputs import CardSeen, DeviceState, KeysEntered, Printer, Problem
 from scaleledger.domain.reading import Reading, Role, Status
 from scaleledger.wire import fields
-from scaleledger.wire.framing import Sized, fixed
+from scaleledger.wire.framing import Sized
 
 STX, ETX = b"\x02", b"\x03"
 DISPLAY_SIZE, REPLY_SIZE, TEMPERATURE_SIZE = 32, 53, 8
@@ -26,6 +26,7 @@ DOCUMENT_BYTES_MAX = 4000
 GREEN, RED, FAN, HEATER = 0x01, 0x02, 0x08, 0x10
 OVERFLOW = b"+-------"
 NO_CARD = "00000000"
+_WEIGHT_AT = 42  # behind the second comma
 
 _KINDS = {b"N": "vehicle", b"C": "customer", b"M": "product", b"P": "reprint"}
 _KIND_LETTERS = {kind: letter.decode() for letter, kind in _KINDS.items()}
@@ -250,15 +251,28 @@ def with_state(reply: Reply, state: DeviceState) -> Reply:
 
 
 def reply_framer() -> Sized:
-    """Cuts what a station sends into replies; one whose last byte alone is wrong is still a reply (its card must live)."""
-    return fixed(STX, REPLY_SIZE, ETX, _is_reply)
+    """Cuts what a station sends into replies. One that is damaged or cut only behind its second comma is still a reply,
+    shorter where the next one begins too early: its card must live, and the commas prove that it is whole.
+    """
+    return Sized(STX, _reply_size, _is_reply, limit=REPLY_SIZE)
+
+
+def _reply_size(head: bytes) -> int:
+    if len(head) < REPLY_SIZE or head[REPLY_SIZE - 1 : REPLY_SIZE] == ETX:
+        return REPLY_SIZE
+    anew = head.find(STX, 1, REPLY_SIZE)
+    return anew if anew >= _WEIGHT_AT else REPLY_SIZE
 
 
 def _is_reply(frame: bytes) -> bool:
-    if frame.endswith(ETX):
-        return True
-    in_place = frame[1:2].isdigit() and frame[2:3] in b"DPT" and frame[38:39] == frame[41:42] == b","
-    return in_place and STX not in frame[1:]
+    return (len(frame) == REPLY_SIZE and frame.endswith(ETX)) or has_whole_card(frame)
+
+
+def has_whole_card(reply: bytes) -> bool:
+    """Whether the bytes from STX to the second comma stand where they should, whatever follows: none was lost."""
+    head = reply[:_WEIGHT_AT]
+    in_place = head[:1] == STX and head[1:2].isdigit() and head[2:3] in b"DPT" and head[38:39] == head[41:42] == b","
+    return in_place and STX not in head[1:]
 
 
 def card_of(reply: bytes) -> CardSeen | Problem | None:
