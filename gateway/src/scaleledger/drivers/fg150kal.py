@@ -14,7 +14,7 @@ from scaleledger.wire.listening import Listening
 
 def driver(*, seven_bits: bool = False) -> Listening:
     """`seven_bits`: the port hands over the parity bit with each byte."""
-    return Listening("fg-150kal", Lines(), weightline.decode, seven_bits=seven_bits)
+    return Listening("fg-150kal", Lines(), weightline.decode, salvage=weightline.behind_noise, seven_bits=seven_bits)
 
 
 def encode(reading: Reading) -> bytes:

@@ -15,7 +15,13 @@ from scaleledger.wire.listening import Listening
 
 def driver(*, unit: str | None = None, seven_bits: bool = False) -> Listening:
     """`unit`: the unit of an indicator that prints none."""
-    return Listening("st-gs-comma", Lines(), partial(weightline.decode, unit=unit), seven_bits=seven_bits)
+    return Listening(
+        "st-gs-comma",
+        Lines(),
+        partial(weightline.decode, unit=unit),
+        salvage=weightline.behind_noise,
+        seven_bits=seven_bits,
+    )
 
 
 def encode(reading: Reading) -> bytes:

@@ -16,6 +16,9 @@ from scaleledger.domain.inputs import Problem
 BLANK = b" \t\r\n\x00"
 """Bytes that may stand between frames and mean nothing."""
 
+EMPTY = BLANK + b"\x02\x03"
+"""What a line may hold and yet be blank: some devices set STX and ETX around their lines, beyond CR LF too."""
+
 NO_FRAME = "no-frame"
 CUT_SHORT = "cut-short"
 TOO_LONG = "too-long"
@@ -64,7 +67,7 @@ class Lines:
         for line in lines:
             if len(line) > self._limit:
                 found.append(Problem(TOO_LONG, line[: self._limit]))
-            elif line.strip(BLANK):
+            elif line.strip(EMPTY):
                 found.append(line)
         if len(rest) > self._limit:
             found.append(Problem(TOO_LONG, rest[: self._limit]))
@@ -75,7 +78,7 @@ class Lines:
 
     def finish(self) -> list[bytes | Problem]:
         rest, self._rest, self._skipping = self._rest, b"", False
-        return [Problem(CUT_SHORT, rest)] if rest.strip(BLANK) else []
+        return [Problem(CUT_SHORT, rest)] if rest.strip(EMPTY) else []
 
 
 class Sized:

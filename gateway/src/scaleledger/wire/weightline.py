@@ -10,7 +10,8 @@ TW and TN are accumulated totals: no reading at all. A number that is blank or d
 
 Sources: A&D AD-4403 manual 8-6 and AD-4404 manual 9.2.6 (headers, blanked number), CAS CI-400 manual p. 103, captured lines
 of T-Scale NHB and QHW. Makers differ in blanks, commas and widths, so the line is split by its headers and never by columns;
-the header, the unit and the line's end must be there, because the first line after opening a port is often cut.
+the header, the unit and the line's end must be there, because the first line after opening a port is often cut. What noise
+or a lost line end has glued to the front of a whole line is dropped.
 """
 
 import re
@@ -20,7 +21,7 @@ from scaleledger.domain.reading import Reading, Role, Status
 from scaleledger.wire import fields
 
 _LINE = re.compile(
-    rb"""[\x00\x02\ ]*
+    rb"""[\x00\x02\x03\ ]*
     (ST|US|QT|WT|HD|OL|UL|LO)                             # 1 header 1
     \ *,\ *
     (?:(GS|NT|TR|PT|TW|TN|[GNT](?=[\ ,]))\ *,?\ *)?       # 2 header 2
@@ -31,6 +32,8 @@ _LINE = re.compile(
     [\x00\x03\ ]*""",
     re.VERBOSE,
 )
+_HEAD = re.compile(rb"(?:ST|US|QT|WT|HD|OL|UL|LO) *, *(?=[GNTP0-9+-])")
+_NOT_PRINTED = re.compile(rb"[^ -~]")
 _STABLE = {b"ST": True, b"QT": True, b"US": False, b"HD": False, b"WT": None}
 _OUT_OF_RANGE = {b"OL": Status.OVERLOAD, b"UL": Status.UNDERLOAD, b"LO": Status.ERROR}
 _ROLES = {
@@ -75,6 +78,18 @@ def _status_of(number: bytes) -> Status:
     if number[:1].isdigit():
         return Status.OK
     return Status.UNDERLOAD if number == b"UL" else Status.OVERLOAD
+
+
+def behind_noise(line: bytes) -> bytes | None:
+    """Where a line that reads as none holds a whole one at its end: that one, else None.
+
+    In front of it stands noise (bytes that no indicator prints) or a line that lost its end. Other text is left alone: a
+    device number makes another layout.
+    """
+    heads = [match.start() for match in _HEAD.finditer(line)]
+    if not heads or heads[-1] == 0:
+        return None
+    return line[heads[-1] :] if len(heads) > 1 or _NOT_PRINTED.search(line, 0, heads[-1]) else None
 
 
 def columns(reading: Reading) -> tuple[str, str, str, str, str]:
