@@ -82,6 +82,8 @@ class Suwol1000:
         facts = self._refused()
         for found in self._framer.feed(data):
             facts += [found] if isinstance(found, Problem) else self._take(now, found)
+        if self._framer.buffered:
+            self._pacing.arriving(now)
         return facts + self._voice.expire(now)
 
     def get_timer(self) -> float | None:

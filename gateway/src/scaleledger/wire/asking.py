@@ -10,6 +10,7 @@ an answer too many shows then.
 QUIET_REPLIES = 2.5  # reply times without an answer that make a line quiet
 UNANSWERED_REPLIES = 2  # reply times from the second open question to the next one; shorter than a quiet line
 CHECK_AFTER_REPLIES = 10  # answers in step, after trouble, until the line is listened to once more
+ARRIVING_S = 0.1  # an answer whose first bytes are here is whole by then: 53 bytes at 9600 baud, and an adapter's delay
 QUIET_WAIT_MAX_S = 10.0  # a line that is never quiet is asked again after this time
 
 
@@ -21,6 +22,7 @@ class Pacing:
         self._reply_timeout_s = reply_timeout_s
         self._next_at = 0.0
         self._sent_at = 0.0
+        self._due_at = 0.0
         self._open = 0
         self._settling = False
         self._answered = True
@@ -48,7 +50,12 @@ class Pacing:
         self._answered = False
         self._sent_at = now
         replies = 1 if self._open == 1 and not self._settling else UNANSWERED_REPLIES
-        self._next_at = now + max(self._interval_s, replies * self._reply_timeout_s + extra_s)
+        self._next_at = self._due_at = now + max(self._interval_s, replies * self._reply_timeout_s + extra_s)
+
+    def arriving(self, now: float) -> None:
+        """Bytes came that are no whole answer yet: let them, for a moment, before the next question."""
+        if not self._answered:
+            self._next_at = max(self._next_at, min(now, self._due_at) + ARRIVING_S)
 
     def replied(self, now: float) -> None:
         """An answer came."""

@@ -1,6 +1,6 @@
 import pytest
 
-from scaleledger.wire.asking import Pacing
+from scaleledger.wire.asking import ARRIVING_S, Pacing
 
 
 def test_prompt_answers_are_asked_for_once_per_interval():
@@ -102,3 +102,30 @@ def test_an_answer_later_than_a_quiet_line_lasts_is_found_out():
         while line and line[0] <= pacing.next_at:
             pacing.replied(line.pop(0))
     assert behind == 0
+
+
+def test_nothing_is_asked_while_an_answer_is_coming_in():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    pacing.arriving(0.29)
+    assert pacing.next_at == pytest.approx(0.29 + ARRIVING_S)
+    pacing.replied(0.34)
+    assert pacing.next_at == pytest.approx(0.34)
+    assert not pacing.timed_out
+
+
+def test_endless_noise_is_not_taken_for_an_answer_coming_in():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    for tenth in range(1, 30):
+        pacing.arriving(tenth / 10)
+    assert pacing.next_at <= 0.3 + ARRIVING_S
+    assert pacing.timed_out
+
+
+def test_bytes_after_an_answer_hold_nothing_up():
+    pacing = Pacing(interval_s=0.1, reply_timeout_s=0.3)
+    pacing.sent(0.0)
+    pacing.replied(0.06)
+    pacing.arriving(0.07)
+    assert pacing.next_at == pytest.approx(0.1)
