@@ -118,7 +118,7 @@ class Lifecycle:
         self._backoff, self._link_backoff = Backoff(rng), Backoff(rng)
         self._token = ""
         self._offers_known = False
-        self._told = ""
+        self._told = self._disk_told = ""
         self.read_head: Callable[[], Awaitable[Head | None]] = _no_head
         self.on_approved: Callable[[], None] = _nothing
         self.on_cleared: Callable[[], None] = _nothing
@@ -175,7 +175,7 @@ class Lifecycle:
         if status.standing is Standing.PENDING or not status.token:
             self._backoff.reset()
             return Event.PENDING
-        await self._identity.keep_token(status.token, str(status.standing))
+        await self._note(self._identity.keep_token(status.token, str(status.standing)))
         self._use(status.token)
         log.info("net.approved", uplink=self._uplink)
         self.on_approved()
@@ -213,13 +213,24 @@ class Lifecycle:
             raise
         self._answered()
         self._backoff.reset()
-        await self._identity.note_heartbeat(self._clock.now())
+        await self._note(self._identity.note_heartbeat(self._clock.now()))
         log.debug("net.heartbeat", uplink=self._uplink)
         if not self._offers_known:
             with suppress(LinkError):
                 await self._centre.sync(credentials.mac_address)
                 self._offers_known = True
         return Event.ALIVE
+
+    async def _note(self, noting: Awaitable[None]) -> None:
+        """Keep what can be asked for again; a disk that refuses it says nothing of the link."""
+        try:
+            await noting
+        except StoreError as error:
+            if str(error) != self._disk_told:
+                self._disk_told = str(error)
+                log.warning("sys.store_failed", reason=str(error))
+        else:
+            self._disk_told = ""
 
     async def _sign(self) -> SignOfLife:
         """The books; a disk that cannot be read does not make the gateway look dead."""

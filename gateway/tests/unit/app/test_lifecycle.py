@@ -212,6 +212,22 @@ async def test_a_sick_disk_does_not_make_the_gateway_look_dead():
 
 
 @virtual
+async def test_a_disk_that_keeps_nothing_neither_hurries_the_heartbeat_nor_stops_delivery():
+    class Full(MemoryIdentity):
+        async def keep_token(self, token, status):
+            raise StoreError("no room")
+
+        async def note_heartbeat(self, at):
+            raise StoreError("no room")
+
+    async with Gateway(Books(knows_mac=True), identity=Full(), outbox=MemoryOutbox(3)) as gateway:
+        await asyncio.sleep(100)
+        assert gateway.outbox.owed == []
+        assert len(gateway.books.heartbeats) == 4
+        assert gateway.life.link_up
+
+
+@virtual
 async def test_a_disk_that_cannot_forget_the_token_is_not_asked_in_a_hot_loop():
     class Stuck(MemoryIdentity):
         tries = 0
