@@ -159,7 +159,7 @@ class WeighingStation:
         def accept(link: Link) -> LinkReceiver | None:
             present = [w for w in self._wires if w.is_scale is is_scale]
             now = self._clock.monotonic()
-            if any(not w.is_quiet(now) for w in present):
+            if any(not w.is_unread(now) for w in present):
                 return None  # one device per line: a second one would mix two loads
             for old in present:
                 old.link.close("replaced by a new connection")

@@ -414,6 +414,25 @@ async def test_a_second_device_is_refused_while_the_first_talks_and_taken_when_i
         second.close("done")
 
 
+@virtual
+async def test_a_stranger_whose_bytes_are_no_frames_keeps_no_scale_out():
+    shop, doors = Shop(), ManyDoors()
+    empty = st_gs_comma.encode(Reading(Decimal("0.0"), "kg", stable=True))
+    station = shop.add("gate", Source(doors, partial(open_driver, "st-gs-comma")))
+    async with shop.open():
+        await asyncio.sleep(0.1)
+        stranger = doors.come_in("stranger")
+        for _ in range(50):
+            stranger.deliver(asyncio.get_running_loop().time(), b"GET / HTTP/1.1\r\n")
+            await asyncio.sleep(0.1)
+        scale = doors.come_in("scale")
+        assert scale is not None
+        assert await stranger.over() == "replaced by a new connection"
+        scale.deliver(asyncio.get_running_loop().time(), empty)
+        assert station.silence == ""
+        scale.close("done")
+
+
 # --- our own mistakes --------------------------------------------------------------------------------------------------
 
 
