@@ -40,7 +40,6 @@ async def play(seed, hours, risks, rate_hz=1.0):
     plant = Plant(seed, risks)
     faults = ("late-replies", "lost-replies") if risks is not CALM else ()
     await plant.add_dock("dock-1", *faults)
-    await plant.add_talker("belt-1", "st-gs-comma", rate_hz=rate_hz)
     await plant.add_talker("line-1", "fg-150kal", "flap", rate_hz=rate_hz)
     await plant.add_talker("gate-1", "st-gs-comma", rate_hz=rate_hz, with_reader=True)
     await plant.run(hours)
@@ -92,13 +91,13 @@ def test_in_calm_weather_every_load_is_kept_and_every_box_is_told():
     counts = plant.journal.counts
     assert counts["dock-1"].saved == counts["dock-1"].emitted >= 8
     kept = Counter(r.station for r in plant.disk.records)
-    for name in ("belt-1", "line-1", "gate-1"):
+    for name in ("line-1", "gate-1"):
         assert counts[name].emitted <= kept[name] <= counts[name].emitted + counts[name].doubtful
     assert (plant.lives, plant.faults) == (1, Counter())
 
 
 def test_the_same_seed_brings_the_same_books_to_the_centre():
-    days = [run_virtually(play(seed, 0.5, STORMY)) for seed in (3, 3, 4)]
+    days = [run_virtually(play(seed, 0.4, STORMY)) for seed in (3, 3, 4)]
     first, again, other = (plant.digest() for plant in days)
     assert first == again
     assert first != other

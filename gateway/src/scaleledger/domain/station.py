@@ -233,7 +233,7 @@ class Station:
         return weight is not None and weight > self.rearm.limits.zero
 
     def _is_the_same_press(self, uid: str) -> bool:
-        """The card of the last capture, whose load has not left the scale; after a start, only if nobody was told."""
+        """The card of the last capture, whose load has not left the scale; after a start or a lost link, only if nobody was told."""
         captured = self.rearm.captured
         if captured is None or not uid or uid != self._captured_card or self.rearm.state is not ArmState.SPENT:
             return False
