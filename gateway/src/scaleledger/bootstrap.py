@@ -144,7 +144,7 @@ def _add_station(
     part = supervisor.part(f"station {section.name}")
     scale = Source(
         open_transport(section.url, clock=around.clock, reader=reader),
-        partial(open_driver, section.driver, **section.options),
+        partial(open_driver, section.driver, **section.driver_options),
     )
     cards = None
     if section.reader is not None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import scaleledger.drivers
@@ -94,6 +94,8 @@ def test_a_mistyped_name_or_option_names_the_nearest():
         open_driver("suwol-1000", device_id="three")
     with pytest.raises(ValueError, match="cannot be True"):
         open_driver("suwol-1000", device_id=True)
+    with pytest.raises(ValueError, match="'KG' is no unit; known are"):
+        open_driver("st-gs-comma", unit="KG")
     with pytest.raises(ValueError, match="xor or sum"):
         open_driver("rfid-em4100", check="crc")
 
@@ -269,6 +271,7 @@ SAYS = {
 
 
 @EVERY
+@settings(suppress_health_check=[HealthCheck.filter_too_much])  # a plain scale can say little of all there is
 @given(data=st.data())
 def test_what_is_encoded_is_decoded(name, data):
     fact = data.draw(SAYS.get(name, READINGS))

@@ -22,6 +22,7 @@ from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.station import Mode
 from scaleledger.drivers import WITH_CARDS, open_driver
 from scaleledger.transports import open_transport
+from scaleledger.wire import fields
 
 CARDS_FILE_BYTES = 16_000_000
 
@@ -117,6 +118,11 @@ def _beyond_the_schema(path: Path, config: Config) -> Iterator[str]:
         if station.name in names:
             yield f"{path}: {key}.name: {station.name!r} is used twice; every record names its station"
         names.add(station.name)
+        if station.unit is not None:
+            try:
+                fields.known_unit(station.unit)
+            except ValueError as wrong:
+                yield f"{path}: {key}.unit: {wrong}"
         yield from _check_port(path, key, station.driver, station.url, station.options)
         if station.mode is Mode.TAG and station.reader is None and station.driver not in WITH_CARDS:
             yield f'{path}: {key}.mode: "tag" needs cards: add a reader table, or an indicator with a reader of its own'

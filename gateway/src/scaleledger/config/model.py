@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from scaleledger.domain.rearm import RearmRule
 from scaleledger.domain.stability import Evidence
 from scaleledger.domain.station import Mode
+from scaleledger.drivers import takes
 
 Weight = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 
@@ -108,6 +109,12 @@ class StationSection(Section):
         30.0, ge=1, le=600, description="A load that does not come to rest is told after this time."
     )
     stale_s: float = Field(2.0, ge=0.5, le=86400, description="A value is unknown when no frame came for this long.")
+
+    @property
+    def driver_options(self) -> dict[str, Any]:
+        """The driver's options, with the station's unit for a driver that has to be told one."""
+        told = {"unit": self.unit} if self.unit is not None and takes(self.driver, "unit") else {}
+        return told | self.options
 
 
 class UplinkSection(Section):

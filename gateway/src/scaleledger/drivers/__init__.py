@@ -41,6 +41,11 @@ def open_driver(name: str, **options: object) -> Driver:
     return made
 
 
+def takes(name: str, option: str) -> bool:
+    """Whether the driver has an option of that name."""
+    return option in inspect.signature(importlib.import_module(NAMES[name]).driver).parameters
+
+
 def _nearest(word: str, known: list[str]) -> str:
     near = get_close_matches(word, known, n=1, cutoff=0.5)
     if near:

@@ -8,17 +8,17 @@ Many bench and floor indicators (CAS CI, T-Scale QHW, Keli, Jadever, KERN KXS). 
 from functools import partial
 
 from scaleledger.domain.reading import Reading
-from scaleledger.wire import weightline
+from scaleledger.wire import fields, weightline
 from scaleledger.wire.framing import Lines
 from scaleledger.wire.listening import Listening
 
 
 def driver(*, unit: str | None = None, seven_bits: bool = False) -> Listening:
-    """`unit`: the unit of an indicator that prints none."""
+    """`unit`: the unit of an indicator that prints none; ValueError for a text that is no unit."""
     return Listening(
         "st-gs-comma",
         Lines(),
-        partial(weightline.decode, unit=unit),
+        partial(weightline.decode, unit=None if unit is None else fields.known_unit(unit)),
         salvage=weightline.behind_noise,
         seven_bits=seven_bits,
     )

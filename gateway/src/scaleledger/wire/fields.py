@@ -46,6 +46,13 @@ def unit(text: bytes) -> str | None:
     return _UNITS.get(text.strip())
 
 
+def known_unit(name: str) -> str:
+    """`name`, if readings carry a unit of exactly that name; ValueError if not, naming those they do."""
+    if name not in _UNITS.values():
+        raise ValueError(f"{name!r} is no unit; known are {', '.join(sorted(set(_UNITS.values())))}")
+    return name
+
+
 def printed(weight: Decimal) -> tuple[str, str]:
     """Sign ("+" or "-") and digits of a weight, without exponent."""
     return ("-" if weight < 0 else "+"), format(abs(weight), "f")

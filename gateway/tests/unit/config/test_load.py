@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from scaleledger.config.load import ConfigError, known_cards, load_config
+from scaleledger.drivers import open_driver
 
 GOOD = """
 [gateway]
@@ -139,3 +140,24 @@ def test_files_that_are_not_there_are_told_before_anything_is_touched(write, mor
 def test_an_uplinks_port_is_one_that_exists(write):
     with pytest.raises(ConfigError, match=r"uplink\.0\.url"):
         load_config(write(GOOD.replace(":8000", ":99999")))
+
+
+def test_the_unit_of_a_station_reaches_an_indicator_that_prints_none(write):
+    config = load_config(write(GOOD.replace('url = "tcp:', 'unit = "kg"\nurl = "tcp:')))
+    with_unit, without = config.station[1], config.station[0]
+    assert with_unit.driver_options == {"unit": "kg"}
+    assert without.driver_options == {}
+    (reading,) = open_driver(with_unit.driver, **with_unit.driver_options).receive(0.0, b"ST,GS,+  12.5\r\n")
+    assert reading.unit == "kg"
+
+
+def test_an_option_of_the_driver_goes_before_the_unit_of_the_station(write):
+    text = GOOD.replace('url = "tcp:', 'unit = "kg"\noptions = { unit = "g" }\nurl = "tcp:')
+    assert load_config(write(text)).station[1].driver_options == {"unit": "g"}
+
+
+@pytest.mark.parametrize("text", ["KG", "kgs", ""])
+def test_a_unit_that_no_reading_carries_is_refused(write, text):
+    with pytest.raises(ConfigError, match=r"station.1.unit: .* is no unit") as refused:
+        load_config(write(GOOD.replace('url = "tcp:', f'unit = "{text}"\nurl = "tcp:')))
+    assert len(refused.value.faults) == 1
