@@ -185,6 +185,7 @@ def _add_uplink(
     )
     forwarder = Forwarder(uplink, store.outbox, clock=clock, rng=rng, sweep_interval_s=section.sweep_interval_s)
     lifecycle.read_head = partial(_head, store)
+    lifecycle.on_anchor = store.go_on_above
     lifecycle.on_link_back = forwarder.retry_now
     supervisor.add(supervisor.part("life"), lifecycle.run)
     supervisor.add(supervisor.part("forwarder"), forwarder.run)

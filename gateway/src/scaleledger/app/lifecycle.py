@@ -87,6 +87,10 @@ async def _no_head() -> Head | None:
     return None
 
 
+async def _no_matter(_: Head) -> None:
+    pass
+
+
 def _nothing() -> None:
     pass
 
@@ -95,7 +99,7 @@ class Lifecycle:
     """Keeps the gateway known to its centre; `run` it as one task. The callbacks are called from that task.
 
     `on_approved` follows each new token, `on_cleared` each loss of credentials, `on_link_back` the first answer after the
-    link had failed. `read_head` gives the ledger's head for the heartbeat. Set them before `run`. `name` is what people at
+    link had failed, `on_anchor` each head that the centre says it has seen. `read_head` gives the ledger's head for the heartbeat. Set them before `run`. `name` is what people at
     the centre read; the host's name stands in for it.
     """
 
@@ -120,6 +124,7 @@ class Lifecycle:
         self._offers_known = False
         self._told = self._disk_told = ""
         self.read_head: Callable[[], Awaitable[Head | None]] = _no_head
+        self.on_anchor: Callable[[Head], Awaitable[None]] = _no_matter
         self.on_approved: Callable[[], None] = _nothing
         self.on_cleared: Callable[[], None] = _nothing
         self.on_link_back: Callable[[], None] = _nothing
@@ -204,7 +209,7 @@ class Lifecycle:
         if not self._centre.ready:
             return await self._clear("the centre refused a delivery's token")
         try:
-            await self._centre.heartbeat(await self._sign())
+            anchor = await self._centre.heartbeat(await self._sign())
         except CredentialsRefused as refusal:
             return await self._clear(str(refusal))
         except Disbelieved as doubt:
@@ -214,6 +219,8 @@ class Lifecycle:
         self._answered()
         self._backoff.reset()
         await self._note(self._identity.note_heartbeat(self._clock.now()))
+        if anchor is not None:
+            await self._note(self.on_anchor(anchor))
         log.debug("net.heartbeat", uplink=self._uplink)
         if not self._offers_known:
             with suppress(LinkError):

@@ -12,7 +12,7 @@ from scaleledger.domain.delivery import Batch, ItemOutcome
 from scaleledger.domain.gateway import CardStanding as CardStanding  # noqa: PLC0414 - part of a port
 from scaleledger.domain.gateway import Credentials as Credentials  # noqa: PLC0414 - part of a port
 from scaleledger.domain.standing import Introduction, SignOfLife, Status
-from scaleledger.domain.weighing import Counts, Draft, LastCapture, Record
+from scaleledger.domain.weighing import Counts, Draft, Head, LastCapture, Record
 from scaleledger.wire.link import Accept, Link, LinkReceiver, LinkState, Transport, TransportStatus
 
 __all__ = [
@@ -133,8 +133,8 @@ class Centre(Protocol):
         """Ask to be registered. Raises RegistrationRefused when a person must decide."""
         ...
 
-    async def heartbeat(self, sign: SignOfLife) -> None:
-        """Say that the gateway lives. Raises CredentialsRefused, and then holds no token any more."""
+    async def heartbeat(self, sign: SignOfLife) -> Head | None:
+        """Say that the gateway lives; the highest head that the centre has seen, if it tells. Raises CredentialsRefused, and then holds no token any more."""
         ...
 
     def use_token(self, token: str) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from scaleledger import __version__
 from scaleledger.domain.errors import ChainBroken
-from scaleledger.domain.ledger import GENESIS, verify
+from scaleledger.domain.ledger import GENESIS, head_message, verify
 from scaleledger.domain.weighing import Head
 from scaleledger.observe.log import get_logger
 from scaleledger.store.cards import Cards, load_cards
@@ -27,7 +27,7 @@ from scaleledger.store.offline import verify_file
 from scaleledger.store.opening import Opening, prepare
 from scaleledger.store.orm import Orm
 from scaleledger.store.outbox import Outbox, read_books
-from scaleledger.store.signing import SigningKey
+from scaleledger.store.signing import SigningKey, signed_by
 from scaleledger.store.weighings import Weighings
 from scaleledger.store.writer import Added, Writer
 
@@ -110,6 +110,20 @@ class Store:
     def head(self) -> Head:
         """The newest number and hash, signed; number 0 and no signature while the ledger is empty."""
         return self.outbox.head
+
+    async def go_on_above(self, head: Head) -> None:
+        """The centre has seen this head. If it is ours and beyond our ledger, which was restored or salvaged, go on above it.
+
+        So no number is given twice towards a centre. A head that our own key has not signed changes nothing.
+        """
+        ours = self.head()
+        message = head_message(self.identity.mac_address, head.seq, head.hash)
+        if head.seq <= ours.seq or not signed_by(self._key.public_hex)(message, bytes.fromhex(head.signature)):
+            return
+        gap = await self._writer.go_on_above(head)
+        if gap is not None:
+            self.outbox.note_gap(*gap, head)
+            log.error("sys.ledger_behind", ours=ours.seq, centre=head.seq)
 
     async def wait_failed(self) -> None:
         """Raises StoreDamaged when nothing can be written any more; returns when the store was closed."""

@@ -19,8 +19,9 @@ from scaleledger.domain.errors import ChainBroken
 from scaleledger.domain.weighing import Counts, Head, Record
 from scaleledger.observe.log import get_logger
 from scaleledger.store.connection import entries
+from scaleledger.store.marks import Mark
 from scaleledger.store.reader import Reader
-from scaleledger.store.writer import Added, Mark, Writer
+from scaleledger.store.writer import Added, Writer
 
 REASON_CHARS_MAX = 1000
 STATIONS_COUNTED_MAX = 10_000
@@ -101,6 +102,11 @@ class Outbox:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def note_gap(self, low: int, high: int, head: Head) -> None:
+        """The ledger goes on after `head`; no record has a number from `low` to `high`."""
+        self._gaps = (*self._gaps, (low, high))
+        self.note((), head)
 
     async def next_batch(self, uplink: str, limit: int, after: int = 0) -> Batch | None:
         """The oldest unsettled records with seq > `after`, at most `limit`, quarantined ones left out; None if none.

@@ -103,12 +103,12 @@ def _copy_records(
         target.execute(
             "INSERT INTO salvaged (seq, columns, why, source) VALUES (?, ?, ?, ?)", (entry.seq, columns, why, name)
         )
-        _declare(target, key, gateway, entry.seq, entry.hash)
+        declare(target, key, gateway, entry.seq, entry.hash)
     if kept:
         _sign_newest(target, key)
     (delivered,) = target.execute("SELECT COALESCE(max(position), 0) FROM delivery").fetchone()
     if delivered > last:
-        _declare(target, key, gateway, delivered, prev)
+        declare(target, key, gateway, delivered, prev)
     return kept, unproved
 
 
@@ -117,8 +117,10 @@ def _as_stored(row: tuple[object, ...]) -> tuple[object, ...]:
     return (seq, uuid, card, weight, at, 1 if sent else 0, unit, station, payload, digest, signature or None)
 
 
-def _declare(target: sqlite3.Connection, key: SigningKey, gateway: str, seq: int, digest: bytes) -> None:
-    reason = "salvage"
+def declare(
+    target: sqlite3.Connection, key: SigningKey, gateway: str, seq: int, digest: bytes, reason: str = "salvage"
+) -> None:
+    """Keep a signed checkpoint: the chain goes on after this number and hash."""
     signature = key.sign(ledger.checkpoint_message(gateway, seq, digest.hex(), reason))
     target.execute(
         "INSERT OR REPLACE INTO checkpoints (seq, gateway, hash, reason, signature) VALUES (?, ?, ?, ?, ?)",

@@ -7,8 +7,9 @@ from decimal import Decimal
 from sqlite3 import Connection
 
 from scaleledger.domain.weighing import Draft, Kind, LastCapture, Record
+from scaleledger.store.marks import Mark
 from scaleledger.store.reader import Reader
-from scaleledger.store.writer import Added, Mark, Writer
+from scaleledger.store.writer import Added, Writer
 
 
 class Weighings:

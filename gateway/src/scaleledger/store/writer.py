@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from scaleledger.domain import ledger
 from scaleledger.domain.errors import StoreDamaged, StoreError, StoreFull, StoreUnusable
@@ -25,40 +26,20 @@ from scaleledger.observe.failpoints import FailpointError, reach
 from scaleledger.observe.log import get_logger
 from scaleledger.store.connection import ENTRY_COLUMNS, INSERT_RECORD, connect, is_damage, read_head, refusal_of
 from scaleledger.store.folder import places
+from scaleledger.store.marks import Mark, Positions, write_marks
+from scaleledger.store.salvage import declare
 from scaleledger.store.signing import SigningKey
 
 WAITING_MAX = 10_000
 GROUP_MAX = 1_000
 MARKS_MAX = 500
 LINGER_S = 1.5  # longer than the pace of one weighing a second, so that its marks ride with the next one
-POSITION_STEP = 50
-"""A delivery position is written when it has moved this far, or at a quiet moment; losing one only sends records again."""
 LOOK_AGAIN_S = 0.5
 
 log = get_logger()
+T = TypeVar("T")
 
-_TOLD = "UPDATE weighing_records SET is_told = 1 WHERE seq = ?"
-_SENT = "UPDATE weighing_records SET is_sent = 1 WHERE seq BETWEEN ? AND ? AND is_sent = 0"
-_POSITION = "INSERT INTO delivery VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET position = excluded.position"
-_REFUSED = (
-    "INSERT INTO delivery_exceptions (uplink, seq, outcome, reason, at) VALUES (?, ?, 'quarantined', ?, ?) "
-    "ON CONFLICT (uplink, seq) DO UPDATE SET reason = excluded.reason, at = excluded.at"
-)
 _STORED = f"SELECT {ENTRY_COLUMNS} FROM weighing_records WHERE uuid = ?"  # noqa: S608
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What an uplink learned: records acked (ranges of seq, both ends in), refused (seq, reason, time), its position.
-
-    Or, without an uplink, which records an operator was told of.
-    """
-
-    uplink: str = ""
-    acked: tuple[tuple[int, int], ...] = ()
-    refused: tuple[tuple[int, str, str], ...] = ()
-    position: int = 0
-    told: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -69,8 +50,15 @@ class _Waiting:
 
 
 @dataclass(slots=True)
+class _Onward:
+    head: Head
+    future: "asyncio.Future[tuple[int, int] | None]"
+
+
+@dataclass(slots=True)
 class _Group:
     waiting: list[_Waiting] = field(default_factory=list)
+    onward: _Onward | None = None
     flush: bool = False
     last: bool = False
 
@@ -96,11 +84,10 @@ class Writer:
         self._software = software
         self._note = note
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Waiting | _Order] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Waiting | _Onward | _Order] = queue.SimpleQueue()
         self._marks: deque[Mark] = deque()
         self._linger: asyncio.TimerHandle | None = None
-        self._positions: dict[str, int] = {}
-        self._due: dict[str, int] = {}
+        self._positions = Positions()
         self._pending: set[asyncio.Future[Record]] = set()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
@@ -129,6 +116,17 @@ class Writer:
         future: asyncio.Future[Record] = self._loop.create_future()
         self._pending.add(future)
         self._queue.put(_Waiting(draft, body, future))
+        return future
+
+    def go_on_above(self, head: Head) -> "asyncio.Future[tuple[int, int] | None]":
+        """Number from now on above a head that this ledger once had; gives the numbers thereby left out, ends included.
+
+        None if the ledger is beyond it already. Raises StoreError.
+        """
+        if self._closing or self._ended.done():
+            raise StoreError("the store is closed")
+        future: asyncio.Future[tuple[int, int] | None] = self._loop.create_future()
+        self._queue.put(_Onward(head, future))
         return future
 
     def mark(self, mark: Mark) -> None:
@@ -171,12 +169,7 @@ class Writer:
             self._linger = None
         for future, answer in answers:
             self._pending.discard(future)
-            if future.done():
-                continue
-            if isinstance(answer, StoreError):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            _answer(future, answer)
 
     def _end(self) -> None:
         for future in self._pending:
@@ -195,6 +188,8 @@ class Writer:
                 group = self._gather()
                 last = group.last
                 self._commit(group)
+                if group.onward is not None:
+                    self._declare(group.onward)
         finally:
             if self._connection is not None:
                 self._connection.close()
@@ -203,10 +198,13 @@ class Writer:
 
     def _gather(self) -> _Group:
         group = _Group()
-        item: _Waiting | _Order = self._queue.get()
+        item: _Waiting | _Onward | _Order = self._queue.get()
         while True:
             if isinstance(item, _Waiting):
                 group.waiting.append(item)
+            elif isinstance(item, _Onward):
+                group.onward = item
+                return group
             else:
                 group.flush = True
                 group.last = item is _STOP
@@ -222,7 +220,7 @@ class Writer:
             self._refuse(group.waiting)
             return
         marks = [self._marks.popleft() for _ in range(len(self._marks))]
-        if not group.waiting and not marks and not self._due:
+        if not group.waiting and not marks and not self._positions.due:
             return
         before, asked = self._seq, False
         try:
@@ -231,7 +229,7 @@ class Writer:
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             answers, added, signature = self._write(connection, group.waiting)
-            self._write_marks(connection, marks, all_positions=group.flush)
+            write_marks(connection, marks, self._positions, all_due=group.flush)
             reach("store.before-commit")
             asked = True
             connection.execute("COMMIT")
@@ -244,6 +242,22 @@ class Writer:
             self._marks.extendleft(reversed(marks))
         if answers:
             self._loop.call_soon_threadsafe(self._resolve, answers, added, self.opening_head)
+
+    def _declare(self, onward: _Onward) -> None:
+        head, below = onward.head, self._seq
+        answer: tuple[int, int] | StoreError | None = None
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            if head.seq > below:
+                digest = bytes.fromhex(head.hash)
+                declare(self._connection, self._key, self._gateway, head.seq, digest, "restored")
+                self._seq, self._hash, self._signature = head.seq, digest, bytes.fromhex(head.signature)
+                answer = (below + 1, head.seq)
+        except (sqlite3.Error, StoreUnusable) as error:
+            self._let_go()
+            answer = refusal_of(error, self._path)
+        self._loop.call_soon_threadsafe(_answer, onward.future, answer)
 
     def _write(
         self, connection: sqlite3.Connection, waiting: Iterable[_Waiting]
@@ -278,24 +292,6 @@ class Writer:
             rows[-1][-1] = signature
             connection.executemany(INSERT_RECORD, rows)
         return answers, added, signature
-
-    def _write_marks(self, connection: sqlite3.Connection, marks: Iterable[Mark], *, all_positions: bool) -> None:
-        reached = False
-        for mark in marks:
-            connection.executemany(_TOLD, [(seq,) for seq in mark.told])
-            if not mark.uplink:
-                continue
-            if not reached:
-                reach("store.before-mark")
-                reached = True
-            connection.executemany(_SENT, mark.acked)
-            connection.executemany(_REFUSED, [(mark.uplink, *refused) for refused in mark.refused])
-            self._due[mark.uplink] = mark.position
-        for uplink, position in list(self._due.items()):
-            if all_positions or position - self._positions.get(uplink, 0) >= POSITION_STEP:
-                connection.execute(_POSITION, (uplink, position))
-                self._positions[uplink] = position
-                del self._due[uplink]
 
     def _stored(self, connection: sqlite3.Connection, uuid: str) -> Record | None:
         row = connection.execute(_STORED, (uuid,)).fetchone()
@@ -332,8 +328,7 @@ class Writer:
         refusal = refusal_of(error, self._path)
         full = isinstance(refusal, StoreFull)
         log.error("sys.store_full" if full else "sys.store_failed", error=str(error), weighings=len(waiting))
-        self._due.update({uplink: position for uplink, position in self._positions.items() if uplink not in self._due})
-        self._positions.clear()
+        self._positions.forget_written()
         if is_damage(error):
             self._damage = str(error)
         # a log that had no room for its last frame holds no commit
@@ -394,3 +389,10 @@ class Writer:
         if self._seq and not self._signature:
             self._signature = self._key.sign(ledger.head_message(self._gateway, self._seq, self._hash.hex()))
         return connection
+
+
+def _answer(future: "asyncio.Future[T]", answer: T | StoreError) -> None:
+    if isinstance(answer, StoreError) and not future.done():
+        future.set_exception(answer)
+    elif not future.done():
+        future.set_result(answer)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -181,3 +182,42 @@ async def test_any_damage_is_noticed_or_harmless_and_never_ends_in_silence(open_
     if report.salvaged is not None:
         assert set_aside(folder)
         assert proved == report.salvaged.kept + 1
+
+
+async def test_a_restored_copy_goes_on_above_what_the_centre_has_seen_and_every_gap_is_declared(open_store, tmp_path):
+    folder, backup = tmp_path / "data", tmp_path / "backup"
+    store = await open_store(folder)
+    for n in range(1, 6):
+        await store.ledger.append(draft(n))
+    await store.close()
+    shutil.copytree(folder, backup)
+    store = await open_store(folder)
+    for n in range(6, 21):
+        await store.ledger.append(draft(n))
+    seen = store.head()
+    await store.close()
+
+    store = await open_store(backup)
+    await store.ledger.append(draft(30))
+    forged = replace(seen, seq=1000)
+    await store.go_on_above(forged)
+    assert store.head().seq == 6
+    await store.go_on_above(seen)
+    await store.go_on_above(seen)
+    assert store.head() == seen
+    record = await store.ledger.append(draft(31))
+    assert (record.seq, record.prev_hash) == (21, seen.hash)
+    await settle_all(store)
+    await store.close()
+    store = await open_store(backup)
+    counts = await store.outbox.counts("central")
+    assert (counts.held, counts.sent, counts.queued) == (7, 7, 0)
+    assert (await store.ledger.append(draft(32))).seq == 22
+    head, key = store.head(), store.public_key
+    await store.close()
+    assert verify_file(backup / "scaleledger.db", key, head).checkpoints == 1
+
+
+async def settle_all(store):
+    while batch := await store.outbox.next_batch("central", 3):
+        await store.outbox.settle("central", [ItemOutcome(r.seq, Outcome.ACKED) for r in batch.records])

@@ -89,7 +89,8 @@ def test_every_answer_example_is_accepted():
     assert offer == Offer("api/weighing/records/batch/", 500)
     pending, _ = protocol.read_status(answer(200, json.loads(_text("gateway_status.pending"))), MAC)
     assert pending == Status(Standing.PENDING)
-    protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.ok"))))
+    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.ok")))) is None
+    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.anchor")))).seq == 2
     stored = json.loads(_text("stored_record.ledger"))
     for code in (200, 201):
         outcome = protocol.read_record(answer(code, stored), recorded(example("weighing_record.ledger")))
@@ -100,6 +101,26 @@ def test_every_answer_example_is_accepted():
     assert "measured_at is no time" in invalid.reason
     with pytest.raises(CredentialsRefused):
         protocol.read_heartbeat(answer(401, json.loads(_text("error.token_unknown"))))
+
+
+ANCHOR = {"seq": 2, "hash": "9f" * 32, "signature": "5c" * 64}
+
+
+@pytest.mark.parametrize(
+    "anchor",
+    [
+        None,
+        7,
+        {"seq": 2},
+        ANCHOR | {"seq": True},
+        ANCHOR | {"seq": 0},
+        ANCHOR | {"seq": 2**53},
+        ANCHOR | {"hash": "9F" * 32},
+        ANCHOR | {"signature": "5c"},
+    ],
+)
+def test_an_anchor_that_is_none_is_not_taken_for_one(anchor):
+    assert protocol.read_heartbeat(answer(200, {"status": "active", "anchor": anchor})) is None
 
 
 def _text(name):

@@ -77,7 +77,7 @@ def heartbeat(request: HttpRequest) -> HttpResponse:
     services.note_heartbeat(gateway, reported, now)
     if head is not None:
         services.raise_anchor(gateway, head, now)
-    return JsonResponse({"status": "active", "server_time": now.isoformat()})
+    return JsonResponse({"status": "active", "server_time": now.isoformat(), "anchor": queries.anchor_body(gateway)})
 
 
 @router.post("gateways/", summary="Ask to be registered", operation_id="register")

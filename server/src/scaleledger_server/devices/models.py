@@ -10,7 +10,7 @@ class Gateway(models.Model):
 
     `public_key` is its Ed25519 key in hex, "" for a plain client that has none. No token is stored: it follows from the
     server's secret, this row and `token_generation`. `anchor_seq` (0 = none yet) and `anchor_hash` are the highest head
-    of its ledger ever seen here; they never go back. `reported` is what its last sign of life said.
+    of its ledger ever seen here, with the gateway's `anchor_signature`; they never go back. `reported` is what its last sign of life said.
     """
 
     class Status(models.TextChoices):
@@ -29,6 +29,7 @@ class Gateway(models.Model):
     last_heartbeat = models.DateTimeField(null=True, blank=True)
     anchor_seq = models.BigIntegerField(default=0)
     anchor_hash = models.CharField(max_length=64, blank=True, default="")
+    anchor_signature = models.CharField(max_length=128, blank=True, default="")
     reported = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -62,3 +62,10 @@ def status_body(gateway: Gateway) -> dict[str, Any]:
         "last_heartbeat": gateway.last_heartbeat and gateway.last_heartbeat.isoformat(),
         "batch": BATCH,
     }
+
+
+def anchor_body(gateway: Gateway) -> dict[str, Any] | None:
+    """The anchor with the gateway's own signature, by which it knows its head again; None where there is none to show."""
+    if not gateway.anchor_seq or not gateway.anchor_signature:
+        return None
+    return {"seq": gateway.anchor_seq, "hash": gateway.anchor_hash, "signature": gateway.anchor_signature}

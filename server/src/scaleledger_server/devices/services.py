@@ -131,10 +131,10 @@ def raise_anchor(gateway: Gateway, head: Head, now: datetime) -> None:
         alarm_head(gateway, head, HeadAlarm.Kind.SIGNATURE, "", now)
         return
     higher = Gateway.objects.filter(pk=gateway.pk, anchor_seq__lt=head.seq)
-    if higher.update(anchor_seq=head.seq, anchor_hash=head.hash):
-        gateway.anchor_seq, gateway.anchor_hash = head.seq, head.hash
+    if higher.update(anchor_seq=head.seq, anchor_hash=head.hash, anchor_signature=head.signature):
+        gateway.anchor_seq, gateway.anchor_hash, gateway.anchor_signature = head.seq, head.hash, head.signature
         return
-    gateway.refresh_from_db(fields=["anchor_seq", "anchor_hash"])
+    gateway.refresh_from_db(fields=["anchor_seq", "anchor_hash", "anchor_signature"])
     if gateway.anchor_seq == head.seq and gateway.anchor_hash != head.hash:
         alarm_head(gateway, head, HeadAlarm.Kind.CONFLICT, gateway.anchor_hash, now)
 

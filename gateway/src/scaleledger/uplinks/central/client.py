@@ -22,7 +22,7 @@ from scaleledger import __version__
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
 from scaleledger.domain.errors import CredentialsRefused, LinkError
 from scaleledger.domain.standing import Introduction, SignOfLife, Status
-from scaleledger.domain.weighing import Record
+from scaleledger.domain.weighing import Head, Record
 from scaleledger.observe.failpoints import reach
 from scaleledger.uplinks.central import protocol
 from scaleledger.uplinks.central.protocol import Answer, BatchNotOffered, BatchRefused, BatchTooLarge, Offer, Request
@@ -157,11 +157,11 @@ class CentralUplink:
     async def register(self, introduction: Introduction) -> None:
         protocol.read_registration(await self._send(protocol.ask_registration(introduction)))
 
-    async def heartbeat(self, sign: SignOfLife) -> None:
+    async def heartbeat(self, sign: SignOfLife) -> Head | None:
         request = protocol.say_alive(sign, self._token)
         answer = await self._send(request)
         try:
-            protocol.read_heartbeat(answer)
+            return protocol.read_heartbeat(answer)
         except CredentialsRefused as refusal:
             raise self._refused(request, refusal) from refusal
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
 from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, RegistrationRefused
+from scaleledger.domain.ledger import SEQ_MAX
 from scaleledger.domain.standing import Introduction, SignOfLife, Standing, Status
 from scaleledger.domain.weighing import Head, Record
 
@@ -158,14 +159,29 @@ def read_registration(answer: Answer) -> None:
     raise _no_answer(answer, what)
 
 
-def read_heartbeat(answer: Answer) -> None:
-    """Returns if the sign of life was taken. Raises CredentialsRefused, LinkError, Disbelieved."""
+def read_heartbeat(answer: Answer) -> Head | None:
+    """The sign of life was taken; the centre's anchor, if it tells one. Raises CredentialsRefused, LinkError, Disbelieved."""
     what = "the heartbeat"
     _refuse_credentials(answer)
     if answer.status not in {200, 201, 204}:
         raise _no_answer(answer, what)
-    if answer.body and _object(answer) is None:
+    found = _object(answer)
+    if answer.body and found is None:
         raise Disbelieved(f"{what} was answered {answer.status}, but not with JSON")
+    return _anchor((found or {}).get("anchor"))
+
+
+def _anchor(stated: Any) -> Head | None:
+    """A head in the contract's form. Nothing is believed of it here: it must prove to be the gateway's own."""
+    if not isinstance(stated, dict):
+        return None
+    seq, digest, signature = (stated.get(name) for name in ("seq", "hash", "signature"))
+    good = type(seq) is int and 0 < seq <= SEQ_MAX and _is_hex(digest, 64) and _is_hex(signature, 128)
+    return Head(seq, str(digest), str(signature)) if good and isinstance(seq, int) else None
+
+
+def _is_hex(text: Any, digits: int) -> bool:
+    return isinstance(text, str) and len(text) == digits and not text.strip("0123456789abcdef")
 
 
 def read_record(answer: Answer, record: Record) -> ItemOutcome:
