@@ -4,8 +4,9 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, cast
 
 import click
 
@@ -54,7 +55,7 @@ def command(
         _show(facts, as_json=as_json)
     elif file is not None:
         with _opened(file) as stream:
-            _show(_decode(driver, iter(lambda: stream.read(CHUNK_BYTES), b""), every=every), as_json=as_json)
+            _show(_decode(driver, iter(lambda: stream.read1(CHUNK_BYTES), b""), every=every), as_json=as_json)
 
 
 def _open(name: str, settings: dict[str, Any]) -> Driver:
@@ -75,9 +76,9 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def _opened(name: str) -> Iterator[BufferedIOBase]:
     if name == "-":
-        yield sys.stdin.buffer
+        yield cast("BufferedIOBase", sys.stdin.buffer)
         return
     try:
         stream = Path(name).open("rb")  # noqa: SIM115 - closed below, where reading may fail too
@@ -91,6 +92,7 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
 def _decode(driver: Driver, pieces: Iterable[bytes], *, every: bool) -> Iterator[Fact]:
     for piece in pieces:
         yield from _told(driver.receive(0.0, piece), every=every)
+        sys.stdout.flush()  # whoever watches a live pipe sees each line as it comes
     yield from _told(driver.finish(), every=every)
 
 

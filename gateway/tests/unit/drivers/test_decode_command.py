@@ -1,4 +1,7 @@
 import json
+import select
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -40,6 +43,17 @@ def test_a_file_of_raw_bytes(tmp_path):
     path.write_bytes(b"ST , +000053.26 _kg\r\n" * 3)
     assert decode("fg-150kal", str(path)).stdout.count("53.26 kg, stable") == 3
     assert decode("fg-150kal", str(tmp_path / "none")).exit_code == 3
+
+
+def test_what_comes_through_a_pipe_is_shown_as_it_comes():
+    command = [sys.executable, "-c", "from scaleledger.cli import main; main()", "decode", "st-gs-comma", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as decoding:
+        decoding.stdin.write(b"ST,GS,+  12.50kg\r\n")
+        decoding.stdin.flush()
+        assert select.select([decoding.stdout], [], [], 20)[0], "nothing is shown before the pipe is closed"
+        assert b"12.50 kg" in decoding.stdout.readline()
+        decoding.stdin.close()
+        assert decoding.wait(20) == 0
 
 
 def test_options_reach_the_driver():
