@@ -21,7 +21,7 @@ from scaleledger_server.limits import BODY_BYTES_MAX
 HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 SEQ_MAX = 2**53 - 1
 NAN = Decimal("NaN")
-YEAR_MIN, YEARS_AHEAD_MAX = 2000, 10
+YEAR_MIN, YEARS_AHEAD_MAX = 1970, 10  # a machine whose clock lost its battery begins in 1970, and weighs
 
 
 def _decimal(text: str) -> Decimal:
@@ -119,7 +119,7 @@ def read_count(value: Any, field: str, low: int, high: int = SEQ_MAX) -> int:
 
 
 def read_instant(value: Any, field: str, now: datetime) -> datetime:
-    """A time with its offset, as UTC, not before 2000 and not more than ten years ahead. Raises Invalid."""
+    """A time with its offset, as UTC, not before 1970 and not more than ten years ahead. Raises Invalid."""
     if not isinstance(value, str) or len(value) > 40:
         raise Invalid(f"{field} is no time", field)
     try:

@@ -188,7 +188,7 @@ def test_the_same_instant_in_another_zone_agrees(joined, ledger):
     [
         ("weight", "152.5"), ("weight", None), ("weight", True), ("weight", 1e14), ("weight", 0.0000001),
         ("weight", 10**400), ("weight", float("nan")), ("weight", float("inf")), ("weight", [1]),
-        ("measured_at", "2026-11-21T02:10:01"), ("measured_at", "1999-12-31T23:59:59+00:00"),
+        ("measured_at", "2026-11-21T02:10:01"), ("measured_at", "1969-12-31T23:59:59+00:00"),
         ("measured_at", "2999-01-01T00:00:00+00:00"), ("measured_at", "9999-12-31T23:59:59-23:59"),
         ("measured_at", "0001-01-01T00:00:00+23:59"), ("measured_at", 5), ("measured_at", "x" * 10_000),
         ("uuid", "0192F0C1-7A00-7000-8000-000000000001"), ("uuid", None), ("uuid", "x"),

@@ -171,8 +171,13 @@ def _copy_table(damaged: sqlite3.Connection, target: sqlite3.Connection, table: 
 
 
 def corrupt_name(database: Path, at: datetime) -> str:
-    """The name a damaged database gets."""
-    return f"{database.name}.corrupt-{at:%Y%m%dT%H%M%SZ}"
+    """The name a damaged database gets: one that nothing has yet, though the clock may stand still or go back."""
+    first = name = f"{database.name}.corrupt-{at:%Y%m%dT%H%M%SZ}"
+    number = 1
+    while any(path.exists() for path in (database.with_name(name), *companions(database.with_name(name)))):
+        number += 1
+        name = f"{first}-{number}"
+    return name
 
 
 def swap(folder: Folder, at: datetime) -> None:

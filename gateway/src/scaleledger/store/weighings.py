@@ -1,9 +1,10 @@
 """The ledger as the line sees it: append, and what a station captured last."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from sqlite3 import Connection
 
 from scaleledger.domain.weighing import Draft, Kind, LastCapture, Record
@@ -28,7 +29,7 @@ class Weighings:
         return await self._writer.append(draft)
 
     async def last_capture(self, station: str) -> LastCapture | None:
-        """The newest weighing of a station, or None. Asks the disk once per station, from the newest record backwards."""
+        """The newest weighing of a station; None if there is none, or it is damaged. Asks the disk once per station, from the newest record backwards."""
         if station not in self._captures:
             found = await self._reader.run(lambda connection: _newest(connection, station))
             self._captures.setdefault(station, found)
@@ -56,8 +57,11 @@ def _newest(connection: Connection, station: str) -> LastCapture | None:
         "ORDER BY seq DESC",
         (station,),
     )
-    for uuid, weight, unit, card, at, payload, told in rows:
-        if json.loads(payload).get("kind") == Kind.WEIGHING.value:
-            rows.close()
-            return LastCapture(uuid, Decimal(weight), unit, card, datetime.fromisoformat(at), bool(told))
+    with closing(rows):
+        for uuid, weight, unit, card, at, payload, told in rows:
+            try:
+                if json.loads(payload)["kind"] == Kind.WEIGHING.value:
+                    return LastCapture(uuid, Decimal(weight), unit, card, datetime.fromisoformat(at), bool(told))
+            except (ValueError, LookupError, TypeError, InvalidOperation):
+                return None  # damaged: nothing is known of the load, and the scale must be emptied first
     return None

@@ -128,6 +128,35 @@ async def test_a_file_with_nothing_in_it_is_set_aside_and_said(open_store, folde
     await store.close()
 
 
+async def test_a_second_damage_in_the_same_second_keeps_what_the_first_left(open_store, folder):
+    database = folder / "scaleledger.db"
+    for content in (b"first", b"second"):
+        for file in (database, *companions(database)):
+            file.unlink(missing_ok=True)
+        database.write_bytes(content * 100)
+        store = await open_store(folder)
+        await store.close()
+    kept = {file.read_bytes()[:5] for file in folder.glob("*.corrupt-*") if not file.name.endswith(("-wal", "-shm"))}
+    assert kept == {b"first", b"secon"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["payload = CAST(x'FF00' AS TEXT)", "payload = '{}'", "weight = '1x'", "measured_at = 'noon'", "payload = '7'"],
+)
+async def test_a_damaged_newest_record_does_not_keep_its_station_from_starting(open_store, folder, damage):
+    with closing(sqlite3.connect(folder / "scaleledger.db")) as connection, connection:
+        connection.execute("DROP TRIGGER weighing_records_keep_measured")
+        connection.execute(f"UPDATE weighing_records SET {damage}")
+        connection.execute(
+            "CREATE TRIGGER weighing_records_keep_measured BEFORE UPDATE OF payload ON weighing_records "
+            "BEGIN SELECT RAISE(ABORT, ''); END"
+        )
+    store = await open_store(folder)
+    assert await store.ledger.last_capture("dock-1") is None
+    assert (await store.ledger.append(draft(9_000))).seq > 1
+
+
 async def test_a_database_that_was_taken_away_is_missed(open_store, folder):
     (folder / "scaleledger.db").unlink()
     for companion in companions(folder / "scaleledger.db"):
