@@ -1,7 +1,8 @@
 """Bringing a database to this version's tables without losing a row.
 
-An online copy first, the steps with foreign keys off (a table rebuilt with them on would empty its children), then the
-checks: foreign keys, integrity, and that every index and trigger of before is still there, as a rebuild drops them silently.
+The steps are applied to a copy, as several statements make a step and a process may be killed between them: with foreign
+keys off (a table rebuilt with them on would empty its children). Then the checks: foreign keys, integrity, and that every
+index and trigger of before is still there, as a rebuild drops them silently. Then the copy takes the place of the original.
 """
 
 import os
@@ -9,14 +10,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget, PlanStep
 
 from scaleledger.domain.errors import StoreUnusable
-from scaleledger.store.connection import connect
-from scaleledger.store.folder import sync_folder
+from scaleledger.store.connection import connect, require
+from scaleledger.store.folder import companions, sync_folder
 from scaleledger.store.orm import APP, Orm, settings
 
 LATEST = "__latest__"
+MIGRATING = ".migrating"
 TRIGGERS = {
     "weighing_records_keep_measured",
     "weighing_records_keep_signature",
@@ -26,28 +28,69 @@ TRIGGERS = {
 
 
 async def migrate(path: Path, target: str = LATEST) -> list[str]:
-    """Apply the steps that are missing, up to `target`; returns their names. Raises StoreUnusable when a check fails."""
+    """Apply the steps that are missing, up to `target`; returns their names. Raises StoreUnusable when a check fails.
+
+    Nothing else may have the database open. Cut short anywhere, it leaves the database of before or the new one.
+    """
+    steps = await planned(path, target)
+    if not steps:
+        return []
     before = _objects(path)
+    if "weighing_records" not in before:  # a new one, not in use under this name yet
+        await _apply(path, target)
+        check(path, before)
+        return steps
+    new = path.with_name(path.name + MIGRATING)
+    for left in (new, *companions(new)):
+        left.unlink(missing_ok=True)
+    back_up(path, new)
+    await _apply(new, target)
+    check(new, before)
+    _put_in_place(new, path, path.with_name(f"{path.name}.before-{steps[0]}"))
+    return steps
+
+
+async def planned(path: Path, target: str = LATEST) -> list[str]:
+    """The steps that are missing."""
+    orm = Orm()
+    await orm.open(path)
+    try:
+        return [step.migration.name for step in await orm.run(_plan(orm, path, target))]
+    finally:
+        await orm.close()
+
+
+async def _plan(orm: Orm, path: Path, target: str) -> list[PlanStep]:
+    return await _executor(orm, path).plan(_targets(target))
+
+
+async def _apply(path: Path, target: str) -> None:
     orm = Orm()
     await orm.open(path, foreign_keys="OFF")
     try:
-        steps = await orm.run(_apply(orm, path, target, copy="weighing_records" in before))
+        await orm.run(_executor(orm, path).migrate(_targets(target), direction="forward"))
     finally:
         await orm.close()
-    if steps:
-        check(path, before)
-    return steps
 
 
-async def _apply(orm: Orm, path: Path, target: str, *, copy: bool) -> list[str]:
-    executor = MigrationExecutor(orm.client, settings(path)["apps"])
-    targets = [MigrationTarget(app_label=APP, name=target)]
-    steps = [step.migration.name for step in await executor.plan(targets)]
-    if steps:
-        if copy:
-            back_up(path, path.with_name(f"{path.name}.before-{steps[0]}"))
-        await executor.migrate(targets, direction="forward")
-    return steps
+def _executor(orm: Orm, path: Path) -> MigrationExecutor:
+    return MigrationExecutor(orm.client, settings(path)["apps"])
+
+
+def _targets(target: str) -> list[MigrationTarget]:
+    return [MigrationTarget(app_label=APP, name=target)]
+
+
+def _put_in_place(new: Path, path: Path, kept: Path) -> None:
+    """`path` becomes `kept`, `new` becomes `path`, at every moment one of them is there; no log is left that is another's."""
+    for database in (new, path):
+        with closing(sqlite3.connect(database)) as connection:
+            (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+            require("journal_mode", mode, "delete")
+    kept.unlink(missing_ok=True)
+    kept.hardlink_to(path)
+    new.replace(path)
+    sync_folder(path.parent)
 
 
 def back_up(path: Path, copy: Path) -> None:

@@ -15,7 +15,7 @@ from scaleledger.domain.errors import StoreUnusable
 from scaleledger.observe.log import get_logger
 from scaleledger.store.connection import connect
 from scaleledger.store.folder import NEW, READY, Folder, companions
-from scaleledger.store.migrate import migrate
+from scaleledger.store.migrate import migrate, planned
 from scaleledger.store.reader import Reader
 from scaleledger.store.reserve import top_up
 from scaleledger.store.salvage import Salvaged, corrupt_name, fault_of, salvage, swap
@@ -58,7 +58,12 @@ async def prepare(
         else:
             salvaged = await _set_aside_if_damaged(folder, mac_address, at)
         reader = Reader(folder.database)
-        steps = await migrate(folder.database)
+        steps = await planned(folder.database)
+        if steps:
+            reader.close()
+            reader = None
+            await migrate(folder.database)
+            reader = Reader(folder.database)
         folder.database.chmod(0o600)
         with closing(connect(folder.database)) as connection:
             key = _key(folder, connection)

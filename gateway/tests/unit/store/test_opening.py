@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
@@ -6,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tortoise.backends.sqlite.client import SqliteClient
 
 from fakes import weighings
 from fakes.weighings import MAC, draft
@@ -243,6 +245,30 @@ async def test_a_database_of_version_one_keeps_rows_indexes_and_triggers(folder)
     with closing(sqlite3.connect(path)) as now:
         assert before <= set(now.execute("SELECT type, name FROM sqlite_master").fetchall())
     assert verify_copy(path.with_name("scaleledger.db.before-m0002_salvage")) == 5
+
+
+@pytest.mark.parametrize("statements", range(6))
+async def test_a_migration_that_was_killed_between_two_statements_is_begun_anew(folder, monkeypatch, statements):
+    folder.mkdir(mode=0o700)
+    path = database(folder)
+    await migrate.migrate(path, "m0001_ledger")
+    left = [statements]
+    whole = SqliteClient.execute_script
+
+    async def cut(client, query):
+        left[0] -= 1
+        if left[0] < 0:
+            raise InterruptedError
+        await whole(client, query)
+
+    monkeypatch.setattr(SqliteClient, "execute_script", cut)
+    with contextlib.suppress(InterruptedError):
+        await migrate.migrate(path)
+    monkeypatch.undo()
+    store = await weighings.open_store(folder)
+    assert (await store.ledger.append(draft(1))).seq == 1
+    await store.close()
+    assert verify_file(path).records == 1
 
 
 def verify_copy(path):
