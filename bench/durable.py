@@ -1,15 +1,16 @@
 """How long until a weighing is durable: from the last frame's bytes to the station's knowledge of the commit.
 
-Arms: the product; the same hand-off to a thread with only a file behind it (`arms.hand_off`); a bare append. The arms take
-turns, load by load where loads are lone, second by second under load.
+Arms: the product; the same hand-off to a thread with only a file behind it (`arms.hand_off`), plain, and with the least that
+a tamper-evident ledger computes; a bare append. The arms take turns, load by load where loads are lone, second by second under load.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
+from functools import partial
 
-from bench.arms.hand_off import BareAppend, HandOff
+from bench.arms.hand_off import BareAppend, Chain, HandOff
 from bench.counted_disk import counted
 from bench.folders import scratch
 from bench.line import Dock, docks
@@ -40,17 +41,22 @@ async def _lone(name: str, what: str, repeats: int, rounds: int, *, quick: bool,
     slowed = counted(flush_lasts_s) if flush_lasts_s else nullcontext()
     with scratch(name) as folder, quiet_logs(folder), slowed:
         async with docks(folder / "data", 1) as [dock]:
-            with closing(HandOff(folder / "file", flush_lasts_s)) as file, closing(BareAppend(folder / "bare")) as bare:
-                arms = _arms(dock, file, bare, flush_lasts_s)
+            with ExitStack() as open_files:
+                file = open_files.enter_context(closing(HandOff(folder / "file", flush_lasts_s)))
+                chain = HandOff(folder / "chain", flush_lasts_s, Chain().seal)
+                bare = BareAppend(folder / "bare")
+                open_files.callback(chain.close)
+                open_files.callback(bare.close)
+                arms = _arms(dock, file, chain, bare, flush_lasts_s)
                 await _take_turns(arms, WARM_UP)
                 found = [await _take_turns(arms, rounds) for _ in range(repeats)]
     return _result(name, what, found, quick=quick)
 
 
-def _arms(dock: Dock, file: HandOff, bare: BareAppend, flush_lasts_s: float) -> Arms:
-    async def hand_off() -> float:
+def _arms(dock: Dock, file: HandOff, chain: HandOff, bare: BareAppend, flush_lasts_s: float) -> Arms:
+    async def hand_off(to: HandOff) -> float:
         began = time.perf_counter()
-        await file.append(ENTRY)
+        await to.append(ENTRY)
         return time.perf_counter() - began
 
     async def append() -> float:
@@ -62,11 +68,16 @@ def _arms(dock: Dock, file: HandOff, bare: BareAppend, flush_lasts_s: float) -> 
     async def product() -> float:
         return await dock.weigh()
 
-    return {"product": product, "hand-off": hand_off, "bare append": append}
+    return {
+        "product": product,
+        "hand-off": partial(hand_off, file),
+        "hand-off, hashed and signed": partial(hand_off, chain),
+        "bare append": append,
+    }
 
 
 async def _take_turns(arms: Arms, rounds: int) -> dict[str, list[float]]:
-    """Ten rounds a second; each arm has its third of the round to itself."""
+    """Ten rounds a second; each arm has its share of the round to itself."""
     loop = asyncio.get_running_loop()
     took: dict[str, list[float]] = {name: [] for name in arms}
     due = loop.time()

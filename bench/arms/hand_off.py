@@ -9,16 +9,23 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FILE_BYTES = 16 * 1024 * 1024
 Waiting = tuple[bytes, "asyncio.Future[None]"]
 
 
 class HandOff:
-    """A durable append without any contents. Use on one loop; `close` ends the thread."""
+    """A durable append of bytes. Use on one loop; `close` ends the thread.
 
-    def __init__(self, path: Path, flush_lasts_s: float = 0.0) -> None:
+    `seal` makes in the thread of all that waits what is written: nothing is changed without it.
+    """
+
+    def __init__(self, path: Path, flush_lasts_s: float = 0.0, seal: Callable[[list[bytes]], bytes] = b"".join) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.posix_fallocate(self._fd, 0, FILE_BYTES)
         zeros = bytes(1024 * 1024)
@@ -27,6 +34,7 @@ class HandOff:
         os.fsync(self._fd)
         self._at = 0
         self._flush_lasts_s = flush_lasts_s
+        self._seal = seal
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -55,7 +63,7 @@ class HandOff:
                 except queue.Empty:
                     break
             if group:
-                self._write(b"".join(data for data, _ in group))
+                self._write(self._seal([data for data, _ in group]))
                 self._loop.call_soon_threadsafe(self._resolve, [future for _, future in group])
             if item is None:
                 return
@@ -73,6 +81,22 @@ class HandOff:
     def _resolve(futures: "list[asyncio.Future[None]]") -> None:
         for future in futures:
             future.set_result(None)
+
+
+class Chain:
+    """The least a tamper-evident ledger computes: a hash over each entry and the one before, a signature per group."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self._hash = bytes(32)
+
+    def seal(self, entries: list[bytes]) -> bytes:
+        """The entries, each with its hash, and the signature of the last hash."""
+        parts: list[bytes] = []
+        for entry in entries:
+            self._hash = sha256(self._hash + entry).digest()
+            parts += [entry, self._hash]
+        return b"".join([*parts, self._key.sign(self._hash)])
 
 
 class BareAppend:
