@@ -116,7 +116,7 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.LOAD_UNEXPLAINED: Step(_S.IDLE, Do.END, _N.REMOVE_LOAD),
         _E.REARMED: Step(_S.MEASURING),
         _E.OVERLOAD: Step(_S.MEASURING, tell=_N.OVERLOAD),
-        _E.STALE: Step(_S.MEASURING, tell=_N.INDICATOR_FAULT),
+        _E.STALE: Step(_S.IDLE, Do.END, _N.INDICATOR_FAULT),
         _E.WEIGHT_BACK: Step(_S.MEASURING, tell=_N.WAIT),
         _E.TIMED_OUT: Step(_S.IDLE, Do.GIVE_UP),
         _E.RESTLESS: Step(_S.MEASURING, tell=_N.UNSTABLE),

@@ -358,6 +358,20 @@ def test_a_silent_scale_is_told_and_its_old_value_is_not_captured():
     assert b.weights == ["20.0"]
 
 
+def test_a_scale_that_falls_silent_while_measuring_ends_the_press_it_called_a_fault():
+    b = Bench()
+    b.show("0.0")
+    b.tap()
+    b.frame("20.0", stable=False)
+    b.wait(3)
+    assert b.told[-1] is Notice.INDICATOR_FAULT
+    b.show("20.0", 2)
+    assert b.commits == []
+    b.tap()
+    b.show("20.0")
+    assert b.weights == ["20.0"]
+
+
 def test_a_failed_commit_is_told_and_may_be_tried_again():
     b = Bench()
     b.autocommit = False
