@@ -29,10 +29,10 @@ CHECKS = [
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
     ["lint-imports"],
-    ["mypy", "gateway/src", "server/src", "tools/dev.py"],
+    ["mypy", "gateway/src", "server/src", "tools"],
     ["deptry", "gateway/src", "--config", "gateway/pyproject.toml"],
     ["deptry", "server/src", "--config", "server/pyproject.toml"],
-    ["codespell", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md", "docs", "gateway", "server", "tools"],
+    ["codespell", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md", "SECURITY.md", "docs", "gateway", "server", "tools", "bench"],
 ]
 
 
