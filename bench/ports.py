@@ -47,7 +47,7 @@ def _ports(stations: int, repeats: int, *, settle_s: float, watch_s: float, quic
     aimed = stations == max(SIZES)
     return Result(
         name=name,
-        what=f"processor time of a gateway with {stations} serial ports at {RATE_HZ} frames a second",
+        what=f"processor time of a gateway with {stations} serial port{'s' * (stations > 1)} at {RATE_HZ} frames a second",
         arms=arms,
         ratio=arms["product"]["cpu_percent"] / max(arms["thread per port"]["cpu_percent"], 0.1),
         ratio_of="product / thread per port",
