@@ -33,6 +33,7 @@ _LINE = re.compile(
     re.VERBOSE,
 )
 _HEAD = re.compile(rb"(?:ST|US|QT|WT|HD|OL|UL|LO) *, *(?=[GNTP0-9+-])")
+_BLANKED_COLUMNS_MIN = 5  # from header to unit; fewer are a cut line, not a blanked number
 _NOT_PRINTED = re.compile(rb"[^ -~]")
 _STABLE = {b"ST": True, b"QT": True, b"US": False, b"HD": False, b"WT": None}
 _OUT_OF_RANGE = {b"OL": Status.OVERLOAD, b"UL": Status.UNDERLOAD, b"LO": Status.ERROR}
@@ -63,7 +64,9 @@ def decode(line: bytes, unit: str | None = None) -> Reading | Problem:
     known_unit = fields.unit(printed_unit) if printed_unit else unit
     status = _OUT_OF_RANGE.get(header) or _status_of(number)
     if status is not Status.OK:
-        if header not in _OUT_OF_RANGE and known_unit is None and number.strip(b" .") == b"":
+        blank = number.strip(b" .") == b""
+        width = match.start(5) - match.end(2 if kind else 1)
+        if header not in _OUT_OF_RANGE and blank and (known_unit is None or width < _BLANKED_COLUMNS_MIN):
             return Problem("bad-line", line)
         return Reading(None, known_unit, None, status, role, line)
     weight = fields.magnitude(number, sign)
