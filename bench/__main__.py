@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from bench import drain, durable, flushes, footprint, frames, ports
 from bench.machine import this_machine
@@ -52,7 +53,7 @@ def main() -> int:
     return 0
 
 
-def measured(names: list[str], *, quick: bool) -> list[dict[str, object]]:
+def measured(names: list[str], *, quick: bool) -> list[dict[str, Any]]:
     """Run the measurements of these names, print and keep their results."""
     found = []
     for name in names:

@@ -129,13 +129,13 @@ class CountedDisk:
         c.memmove(c.byref(table), c.byref(methods), c.sizeof(_Methods))
         plain_write, plain_sync = _WRITE(table.xWrite), _SYNC(table.xSync)
 
-        def x_write(file, data, size, offset):
+        def x_write(file: Any, data: int, size: int, offset: int) -> int:
             self._wrote(self._names[c.addressof(file.contents)], size, offset)
-            return plain_write(file, data, size, offset)
+            return int(plain_write(file, data, size, offset))
 
-        def x_sync(file, flags):
+        def x_sync(file: Any, flags: int) -> int:
             self._flushed(self._names[c.addressof(file.contents)])
-            return plain_sync(file, flags)
+            return int(plain_sync(file, flags))
 
         self.keep += [calls := (_WRITE(x_write), _SYNC(x_sync)), plain_write, plain_sync]
         table.xWrite, table.xSync = (c.cast(call, c.c_void_p) for call in calls)
@@ -175,8 +175,8 @@ def counted(flush_lasts_s: float = 0.0) -> Iterator[CountedDisk]:
     vfs.zName, vfs.pNext = b"counted", None
     plain_open = _OPEN(base.contents.xOpen)
 
-    def x_open(_, name, file, flags, out):
-        code = plain_open(c.cast(base, c.c_void_p), name, file, flags, out)
+    def x_open(_: Any, name: int, file: Any, flags: int, out: Any) -> int:
+        code = int(plain_open(c.cast(base, c.c_void_p), name, file, flags, out))
         if code == 0:
             disk.opened(c.cast(name, c.c_char_p).value if name else None, file)
         return code

@@ -30,7 +30,8 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """For printing; numbers with four significant digits."""
-        return rounded(asdict(self))
+        found: dict[str, Any] = rounded(asdict(self))
+        return found
 
 
 def rounded(value: Any) -> Any:
