@@ -166,6 +166,8 @@ class Suwol1000:
         self._silent = False
         if reply[2:3] not in b"DPT":
             return [Problem("bad-command", reply)]
+        if frames.is_shifted(reply):
+            return [Problem("bad-layout", reply)]
         facts = _one_shot(reply)
         if len(reply) < frames.REPLY_SIZE:
             return [*facts, Problem(CUT_SHORT, reply)]

@@ -275,6 +275,11 @@ def has_whole_card(reply: bytes) -> bool:
     return in_place and STX not in head[1:]
 
 
+def is_shifted(reply: bytes) -> bool:
+    """Whether neither comma is in its place: bytes were lost or added, and no field is where it seems to be."""
+    return b"," not in {reply[38:39], reply[41:42]}
+
+
 def card_of(reply: bytes) -> CardSeen | Problem | None:
     """The card in a reply; None for eight zeros or blanks. Problem: bad-card."""
     card = reply[3:11]
