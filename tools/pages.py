@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import re
+import sys
 import types
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -72,12 +73,18 @@ DO_WORDS = {
 }
 
 
-def main() -> None:
-    """Write every page."""
+def main() -> int:
+    """Write every page; with --check only name those that would change. The exit code: 1 if there are any."""
+    if "--check" in sys.argv:
+        aged = [name for name, page in PAGES.items() if (FOLDER / name).read_text(encoding="utf-8") != page()]
+        for name in aged:
+            print(f"docs/reference/{name} has aged. Run: python tools/dev.py python tools/pages.py")
+        return bool(aged)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (FOLDER / name).write_text(page(), encoding="utf-8")
         print(f"docs/reference/{name}")
+    return 0
 
 
 def _page(title: str, source: str, *parts: str) -> str:
@@ -345,4 +352,4 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
