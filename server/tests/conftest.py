@@ -12,6 +12,7 @@ from server_api import Api, join
 def _of_no_real_server(monkeypatch):
     """No test reads or makes the secret of an installed server; counters start at zero."""
     monkeypatch.setattr(django_settings, "SECRET_KEY", "a secret of the tests, long enough to be one")
+    monkeypatch.setattr(django_settings, "RECEIPT_SECRET", "another secret of the tests, long enough too")
     cache.clear()
 
 

@@ -7,12 +7,20 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 
 YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 SECRET_CHARS_MIN = 32
+SQLITE_OPTIONS = {
+    "timeout": 20,
+    "transaction_mode": "IMMEDIATE",  # a writer waits its turn at BEGIN, never fails halfway
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+}
+POOL = {"min_size": 2, "max_size": 16, "timeout": 10}
 
 
 def text(name: str, default: str = "") -> str:
@@ -54,6 +62,29 @@ def folder(name: str, default: Path) -> Path:
     if path.exists() and not path.is_dir():
         raise ImproperlyConfigured(f"{name}: {path} is not a folder. Name a folder the server may write to.")
     return path
+
+
+def database(names: tuple[str, ...], sqlite_file: Path) -> dict[str, Any]:
+    """Django's settings for the database that the first set variable names, else for SQLite in `sqlite_file`.
+
+    `postgresql://user:password@host:port/name?sslmode=verify-full`: what stands after `?` goes to the driver. A host that is a
+    path (a socket's folder) is written percent-encoded.
+    """
+    name = next((name for name in names if text(name)), "")
+    if not name:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": sqlite_file, "OPTIONS": dict(SQLITE_OPTIONS)}
+    url = urlsplit(text(name))
+    if url.scheme not in {"postgresql", "postgres"} or len(url.path) < 2:
+        raise ImproperlyConfigured(f"{name} must look like postgresql://user:password@host:5432/name.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(url.path[1:]),
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": unquote(url.hostname or ""),
+        "PORT": str(url.port or ""),
+        "OPTIONS": {"pool": dict(POOL), "options": "-c synchronous_commit=on", **dict(parse_qsl(url.query))},
+    }
 
 
 def zone(name: str, default: str) -> str:

@@ -16,6 +16,14 @@ SECRET_KEY = cast(
 )
 DEBUG = env.flag("SCALELEDGER_SERVER_DEBUG")
 ALLOWED_HOSTS = env.words("SCALELEDGER_SERVER_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+RECEIPT_SECRET = cast(
+    "str", SimpleLazyObject(lambda: env.secret_key("SCALELEDGER_SERVER_RECEIPT_SECRET", DATA_DIR / "receipt_secret"))
+)
+# Allows clients that prove no key: whoever knows (or guesses) a gateway's MAC address then obtains its token, and writes.
+PLAIN_CLIENTS = env.flag("SCALELEDGER_SERVER_PLAIN_CLIENTS")
+# Pages that only show (not the admin) without a login: for a screen on the wall of a closed network.
+OPEN_PAGES = env.flag("SCALELEDGER_SERVER_OPEN_PAGES")
+TOKEN_HOURS = env.number("SCALELEDGER_SERVER_TOKEN_HOURS", 24, low=1, high=24 * 365)
 REGISTRATIONS_PER_MINUTE = env.number("SCALELEDGER_SERVER_REGISTRATIONS_PER_MINUTE", 60, low=1, high=100_000)
 
 # A proxy in front speaks TLS, sets X-Forwarded-Proto and X-Forwarded-For, and removes what a client put there.
@@ -37,8 +45,11 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "channels",
     "scaleledger_server.devices",
+    "scaleledger_server.market",
     "scaleledger_server.weighing",
+    "scaleledger_server.live",
 ]
 MIDDLEWARE = [
     "scaleledger_server.errors.ContractErrors",
@@ -69,16 +80,17 @@ ROOT_URLCONF = "scaleledger_server.urls"
 ASGI_APPLICATION = "scaleledger_server.asgi.application"
 APPEND_SLASH = False  # a redirected POST would arrive empty; a path without its slash is simply not there
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "server.sqlite3",
-        "OPTIONS": {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",  # a writer waits its turn at BEGIN, never fails halfway
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
-        },
-    }
+DATABASES = {"default": env.database(("SCALELEDGER_SERVER_DATABASE_URL", "DATABASE_URL"), DATA_DIR / "server.sqlite3")}
+REDIS_URL = env.text("SCALELEDGER_SERVER_REDIS_URL") or env.text("REDIS_URL")
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
+}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [

@@ -17,10 +17,24 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The centre's answer about a gateway; an ACTIVE one's `token` is empty when the centre hands it out only once."""
+    """The centre's answer about a gateway; an ACTIVE one's `token` is empty when the centre hands it out only once.
+
+    `token_expires_at` is None for a token without an end; `server_key` (hex) is what receipts are signed with, "" for a
+    centre that gives none.
+    """
 
     standing: Standing
     token: str = ""
+    token_expires_at: datetime | None = None
+    server_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim code taken apart: its public first group, and the secret rest (without dashes)."""
+
+    id: str
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +49,73 @@ class Introduction:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """The centre holds every record from 1 to `upto_seq`, and that one has `hash` (hex).
+
+    `at` is the centre's time as it wrote it, since `signature` (hex) covers that text.
+    """
+
+    upto_seq: int
+    hash: str
+    at: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """The machine under the gateway."""
+
+    python: str
+    platform: str
+    uptime_s: int
+    disk_free_bytes: int
+    disk_total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StationReport:
+    """One station as the centre should see it. `source` is "file" or "centre", `link` "up", "down" or "opening"."""
+
+    name: str
+    source: str
+    driver: str
+    port: str
+    link: str
+    state: str
+    detail: str = ""
+    saved: int = 0
+    problems: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StationRefused:
+    """A station that the centre assigned and that cannot be run here, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The centre's answer to a sign of life; empty for a centre that says nothing more than yes.
+
+    `server_time` is aware. `stations_version` and `market_version` name what the centre holds now, "" if it does not say.
+    """
+
+    anchor: Head | None = None
+    receipt: Receipt | None = None
+    server_time: datetime | None = None
+    stations_version: str = ""
+    market_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SignOfLife:
-    """The books as they stand, sent with a heartbeat. Times are aware."""
+    """The books as they stand, sent with a heartbeat. Times are aware.
+
+    `clock_offset_ms` is how far the centre's clock is ahead of ours, None while unknown; `receipt_seq` the last number that
+    a receipt covers.
+    """
 
     version: str
     sent_at: datetime
@@ -44,3 +123,8 @@ class SignOfLife:
     quarantined: int = 0
     oldest_queued_at: datetime | None = None
     head: Head | None = None
+    host: HostReport | None = None
+    clock_offset_ms: int | None = None
+    receipt_seq: int = 0
+    stations: tuple[StationReport, ...] = ()
+    stations_refused: tuple[StationRefused, ...] = ()

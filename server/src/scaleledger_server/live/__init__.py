@@ -1,0 +1,1 @@
+"""Live weights: from a gateway's socket to every page that watches."""

@@ -1,0 +1,1 @@
+"""Species, producers and the cards that stand for both."""

@@ -1,0 +1,73 @@
+"""Telling gateways and pages that something happened: after the commit, and never at its cost.
+
+A notice is a hint to look. Whoever misses one finds out by asking: a gateway at its next heartbeat, a page at its next
+connect. So a channel layer that is away is logged and nothing more.
+"""
+
+import logging
+from functools import partial
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+EVERY_GATEWAY = "gateways"
+VIEWERS = "viewers"
+
+
+def gateway_group(gateway_id: int) -> str:
+    """The group of one gateway's own socket."""
+    return f"gateway.{gateway_id}"
+
+
+def provisioning_group(mac_address: str) -> str:
+    """The group of the sockets on which this MAC address waits for its token."""
+    return f"provisioning.{mac_address.replace(':', '')}"
+
+
+def tell_gateway(gateway_id: int, type_: str, payload: Any = None) -> None:
+    """Say `channel_to_gateway` of the contract to one gateway, after the commit."""
+    _after_commit(gateway_group(gateway_id), _say(type_, payload))
+
+
+def tell_every_gateway(type_: str) -> None:
+    """Say it to all gateways, after the commit."""
+    _after_commit(EVERY_GATEWAY, _say(type_, None))
+
+
+def end_gateway(gateway_id: int) -> None:
+    """Close a gateway's socket, because its token is worth nothing any more."""
+    _after_commit(gateway_group(gateway_id), {"type": "gateway.end"})
+
+
+def tell_approved(mac_address: str) -> None:
+    """A plain client that waits on the provisioning socket may have its token."""
+    _after_commit(provisioning_group(mac_address), {"type": "gateway.approved"})
+
+
+def tell_viewers(gateway_id: int, event: dict[str, Any]) -> None:
+    """Tell the pages that watch; `event` is JSON with a `type` of the page's own protocol."""
+    _after_commit(VIEWERS, {"type": "viewers.event", "gateway": gateway_id, "event": event})
+
+
+def _say(type_: str, payload: Any) -> dict[str, Any]:
+    message = {"type": type_} if payload is None else {"type": type_, "payload": payload}
+    return {"type": "gateway.say", "message": message}
+
+
+def _after_commit(group: str, message: dict[str, Any]) -> None:
+    transaction.on_commit(partial(_send, group, message), robust=True)
+
+
+def _send(group: str, message: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    try:
+        async_to_sync(layer.group_send)(group, message)
+    except (OSError, RedisError, RuntimeError) as error:
+        log.warning("a notice to %s was not passed on: %s", group, error)
