@@ -70,7 +70,9 @@ def blocks(path, language):
 
 def test_the_reference_pages_are_what_would_be_written_now():
     """In a process of its own: click keeps what it learned of a command's options while other tests ran it."""
-    told = subprocess.run([sys.executable, ROOT / "tools" / "pages.py", "--check"], capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, ROOT / "tools" / "pages.py", "--check"], check=False, capture_output=True, text=True
+    )
     assert told.returncode == 0, told.stdout + told.stderr
 
 
