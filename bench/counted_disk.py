@@ -4,10 +4,8 @@ Counts are by folder, so that two arms can work side by side. `blocks` are the 4
 a disk has to write, however small the writes were. A flush can be made to last longer, as it does on an SD card.
 """
 
-import _sqlite3
 import ctypes as c
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,65 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.sqlite_vfs import OPEN, SYNC, WRITE, Methods, Vfs, library
+
 BLOCK_BYTES = 4096
-_VFS_CALLS = [
-    "xOpen",
-    "xDelete",
-    "xAccess",
-    "xFullPathname",
-    "xDlOpen",
-    "xDlError",
-    "xDlSym",
-    "xDlClose",
-    "xRandomness",
-    "xSleep",
-    "xCurrentTime",
-    "xGetLastError",
-    "xCurrentTimeInt64",
-    "xSetSystemCall",
-    "xGetSystemCall",
-    "xNextSystemCall",
-]
-_FILE_CALLS = [
-    "xClose",
-    "xRead",
-    "xWrite",
-    "xTruncate",
-    "xSync",
-    "xFileSize",
-    "xLock",
-    "xUnlock",
-    "xCheckReservedLock",
-    "xFileControl",
-    "xSectorSize",
-    "xDeviceCharacteristics",
-    "xShmMap",
-    "xShmLock",
-    "xShmBarrier",
-    "xShmUnmap",
-    "xFetch",
-    "xUnfetch",
-]
-
-
-class _Vfs(c.Structure):
-    _fields_ = [
-        ("iVersion", c.c_int), ("szOsFile", c.c_int), ("mxPathname", c.c_int), ("pNext", c.c_void_p),
-        ("zName", c.c_char_p), ("pAppData", c.c_void_p), *((name, c.c_void_p) for name in _VFS_CALLS),
-    ]  # fmt: skip
-
-
-class _Methods(c.Structure):
-    _fields_ = [("iVersion", c.c_int), *((name, c.c_void_p) for name in _FILE_CALLS)]
-
-
-class _File(c.Structure):
-    _fields_ = [("methods", c.POINTER(_Methods))]
-
-
-_OPEN = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.POINTER(_File), c.c_int, c.c_void_p)
-_WRITE = c.CFUNCTYPE(c.c_int, c.POINTER(_File), c.c_void_p, c.c_int, c.c_int64)
-_SYNC = c.CFUNCTYPE(c.c_int, c.POINTER(_File), c.c_int)
 
 
 @dataclass(slots=True)
@@ -106,7 +48,7 @@ class CountedDisk:
         self.flush_lasts_s = flush_lasts_s
         self.tallies: dict[str, Tally] = {}
         self.keep: list[Any] = []
-        self._tables: dict[int, _Methods] = {}
+        self._tables: dict[int, Methods] = {}
         self._names: dict[int, str] = {}
 
     def tally(self, folder: Path) -> Tally:
@@ -124,10 +66,10 @@ class CountedDisk:
             self._tables[address] = self._wrap(methods.contents)
         file.contents.methods = c.pointer(self._tables[address])
 
-    def _wrap(self, methods: _Methods) -> _Methods:
-        table = _Methods()
-        c.memmove(c.byref(table), c.byref(methods), c.sizeof(_Methods))
-        plain_write, plain_sync = _WRITE(table.xWrite), _SYNC(table.xSync)
+    def _wrap(self, methods: Methods) -> Methods:
+        table = Methods()
+        c.memmove(c.byref(table), c.byref(methods), c.sizeof(Methods))
+        plain_write, plain_sync = WRITE(table.xWrite), SYNC(table.xSync)
 
         def x_write(file: Any, data: int, size: int, offset: int) -> int:
             self._wrote(self._names[c.addressof(file.contents)], size, offset)
@@ -137,7 +79,7 @@ class CountedDisk:
             self._flushed(self._names[c.addressof(file.contents)])
             return int(plain_sync(file, flags))
 
-        self.keep += [calls := (_WRITE(x_write), _SYNC(x_sync)), plain_write, plain_sync]
+        self.keep += [calls := (WRITE(x_write), SYNC(x_sync)), plain_write, plain_sync]
         table.xWrite, table.xSync = (c.cast(call, c.c_void_p) for call in calls)
         return table
 
@@ -156,24 +98,17 @@ class CountedDisk:
             time.sleep(self.flush_lasts_s)
 
 
-def _library() -> c.CDLL:
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        if match := re.search(r"(/\S*libsqlite3\.so\S*)", line):
-            return c.CDLL(match[1])
-    return c.CDLL(_sqlite3.__file__)
-
-
 @contextmanager
 def counted(flush_lasts_s: float = 0.0) -> Iterator[CountedDisk]:
     """Every database opened in this block is counted; each of its flushes lasts longer by `flush_lasts_s`."""
-    lib = _library()
-    lib.sqlite3_vfs_find.restype = c.POINTER(_Vfs)
+    lib = library()
+    lib.sqlite3_vfs_find.restype = c.POINTER(Vfs)
     base = lib.sqlite3_vfs_find(None)
     disk = CountedDisk(flush_lasts_s)
-    vfs = _Vfs()
-    c.memmove(c.byref(vfs), base, c.sizeof(_Vfs))
+    vfs = Vfs()
+    c.memmove(c.byref(vfs), base, c.sizeof(Vfs))
     vfs.zName, vfs.pNext = b"counted", None
-    plain_open = _OPEN(base.contents.xOpen)
+    plain_open = OPEN(base.contents.xOpen)
 
     def x_open(_: Any, name: int, file: Any, flags: int, out: Any) -> int:
         code = int(plain_open(c.cast(base, c.c_void_p), name, file, flags, out))
@@ -181,7 +116,7 @@ def counted(flush_lasts_s: float = 0.0) -> Iterator[CountedDisk]:
             disk.opened(c.cast(name, c.c_char_p).value if name else None, file)
         return code
 
-    disk.keep += [opening := _OPEN(x_open), plain_open, vfs]
+    disk.keep += [opening := OPEN(x_open), plain_open, vfs]
     vfs.xOpen = c.cast(opening, c.c_void_p)
     assert lib.sqlite3_vfs_register(c.byref(vfs), 1) == 0, "SQLite refused the counting disk"
     with _python_counted(disk):

@@ -7,85 +7,19 @@
 Everything opened meanwhile must be closed before the block ends.
 """
 
-import _sqlite3
 import ctypes as c
-import re
-from pathlib import Path
+
+from bench.sqlite_vfs import OPEN, SYNC, WRITE, Methods, Vfs, library
 
 FULL, IOERR_WRITE, IOERR_FSYNC = 13, 10 | 3 << 8, 10 | 4 << 8
-_VFS_CALLS = [
-    "xOpen",
-    "xDelete",
-    "xAccess",
-    "xFullPathname",
-    "xDlOpen",
-    "xDlError",
-    "xDlSym",
-    "xDlClose",
-    "xRandomness",
-    "xSleep",
-    "xCurrentTime",
-    "xGetLastError",
-    "xCurrentTimeInt64",
-    "xSetSystemCall",
-    "xGetSystemCall",
-    "xNextSystemCall",
-]
-_FILE_CALLS = [
-    "xClose",
-    "xRead",
-    "xWrite",
-    "xTruncate",
-    "xSync",
-    "xFileSize",
-    "xLock",
-    "xUnlock",
-    "xCheckReservedLock",
-    "xFileControl",
-    "xSectorSize",
-    "xDeviceCharacteristics",
-    "xShmMap",
-    "xShmLock",
-    "xShmBarrier",
-    "xShmUnmap",
-    "xFetch",
-    "xUnfetch",
-]
-
-
-class _Vfs(c.Structure):
-    _fields_ = [
-        ("iVersion", c.c_int), ("szOsFile", c.c_int), ("mxPathname", c.c_int), ("pNext", c.c_void_p),
-        ("zName", c.c_char_p), ("pAppData", c.c_void_p), *((name, c.c_void_p) for name in _VFS_CALLS),
-    ]  # fmt: skip
-
-
-class _Methods(c.Structure):
-    _fields_ = [("iVersion", c.c_int), *((name, c.c_void_p) for name in _FILE_CALLS)]
-
-
-class _File(c.Structure):
-    _fields_ = [("methods", c.POINTER(_Methods))]
-
-
-_OPEN = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.POINTER(_File), c.c_int, c.c_void_p)
-_WRITE = c.CFUNCTYPE(c.c_int, c.POINTER(_File), c.c_void_p, c.c_int, c.c_int64)
-_SYNC = c.CFUNCTYPE(c.c_int, c.POINTER(_File), c.c_int)
-
-
-def _library():
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        if match := re.search(r"(/\S*libsqlite3\.so\S*)", line):
-            return c.CDLL(match[1])
-    return c.CDLL(_sqlite3.__file__)
 
 
 class FailingDisk:
     """Register the wrapped VFS as the default one; `fail` and `heal` steer it."""
 
     def __init__(self):
-        self._lib = _library()
-        self._lib.sqlite3_vfs_find.restype = c.POINTER(_Vfs)
+        self._lib = library()
+        self._lib.sqlite3_vfs_find.restype = c.POINTER(Vfs)
         self._faults = {}
         self._kept = []
         self._tables = {}
@@ -104,10 +38,10 @@ class FailingDisk:
 
     def __enter__(self):
         self._base = self._lib.sqlite3_vfs_find(None)
-        self._vfs = _Vfs()
-        c.memmove(c.byref(self._vfs), self._base, c.sizeof(_Vfs))
+        self._vfs = Vfs()
+        c.memmove(c.byref(self._vfs), self._base, c.sizeof(Vfs))
         self._vfs.zName, self._vfs.pNext = b"failing", None
-        plain_open = _OPEN(self._base.contents.xOpen)
+        plain_open = OPEN(self._base.contents.xOpen)
 
         def x_open(_, name, file, flags, out):
             code = plain_open(c.cast(self._base, c.c_void_p), name, file, flags, out)
@@ -115,7 +49,7 @@ class FailingDisk:
                 file.contents.methods = c.pointer(self._wrapped(file.contents.methods))
             return code
 
-        self._kept.append(_OPEN(x_open))
+        self._kept.append(OPEN(x_open))
         self._vfs.xOpen = c.cast(self._kept[-1], c.c_void_p)
         assert self._lib.sqlite3_vfs_register(c.byref(self._vfs), 1) == 0
         return self
@@ -135,9 +69,9 @@ class FailingDisk:
         address = c.addressof(methods.contents)
         if address in self._tables:
             return self._tables[address]
-        table = _Methods()
-        c.memmove(c.byref(table), methods, c.sizeof(_Methods))
-        plain_write, plain_sync = _WRITE(table.xWrite), _SYNC(table.xSync)
+        table = Methods()
+        c.memmove(c.byref(table), methods, c.sizeof(Methods))
+        plain_write, plain_sync = WRITE(table.xWrite), SYNC(table.xSync)
 
         def x_write(file, data, size, offset):
             code = self._fault("write") or plain_write(file, data, size, offset)
@@ -149,7 +83,7 @@ class FailingDisk:
             self.syncs += 0 if code else 1
             return code
 
-        self._kept += [_WRITE(x_write), _SYNC(x_sync)]
+        self._kept += [WRITE(x_write), SYNC(x_sync)]
         table.xWrite, table.xSync = (c.cast(call, c.c_void_p) for call in self._kept[-2:])
         self._tables[address] = table
         return table
