@@ -12,7 +12,7 @@ ERRORS = re.compile(r'class="[^"]*errorlist[^"]*".*?</ul>', re.DOTALL)
 class Administrator:
     """Keeps cookies; every POST carries the CSRF token that the server gave."""
 
-    def __init__(self, port, name="admin", password="a password of the tests"):  # noqa: S107
+    def __init__(self, port, name="admin", password="a password of the tests"):
         self.port = port
         self.cookies = {}
         self.get("/admin/login/")
