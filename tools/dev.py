@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "dev.lock"
+DISTRIBUTIONS = ["gateway/pyproject.toml", "server/pyproject.toml"]
 VENV = Path(os.environ.get("SCALELEDGER_VENV", ROOT / ".venv"))
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 OLDEST = (3, 11)
@@ -81,7 +82,7 @@ def _runs(python: str) -> bool:
 
 def prepare() -> None:
     """Build or refresh the environment when the lock or the distributions' metadata changed."""
-    parts = [LOCK, ROOT / "gateway/pyproject.toml", ROOT / "server/pyproject.toml"]
+    parts = [LOCK, *(ROOT / name for name in DISTRIBUTIONS)]
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in parts)).hexdigest()
     stamp = VENV / "stamp"
     if stamp.exists() and stamp.read_text() == digest:
@@ -97,11 +98,12 @@ def prepare() -> None:
 
 
 def lock() -> int:
-    """Write requirements/dev.lock: all platforms, hashes, no host name."""
-    sources = ["requirements/dev.in", "gateway/pyproject.toml", "server/pyproject.toml"]
+    """Write the locks: all platforms, hashes, no host name. What ships is held to what was tested."""
     compile_ = [find_uv(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header"]
-    options = ["--no-annotate", "--python-version", "3.11", "--upgrade", "-o", str(LOCK)]
-    return subprocess.run([*compile_, *options, *sources], check=False, cwd=ROOT).returncode
+    compile_ += ["--no-annotate", "--python-version", "3.11"]
+    tested = [*compile_, "--upgrade", "-o", str(LOCK), "requirements/dev.in", *DISTRIBUTIONS]
+    shipped = [*compile_, "-c", str(LOCK), "-o", "requirements/server.lock", "server/pyproject.toml"]
+    return max(subprocess.run(command, check=False, cwd=ROOT).returncode for command in (tested, shipped))
 
 
 def run(command: list[str]) -> int:
