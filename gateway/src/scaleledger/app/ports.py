@@ -4,21 +4,27 @@ Time, randomness, disk and network reach the application only through these, so 
 clock with simulated neighbours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from scaleledger.domain.assignment import Assignment
+from scaleledger.domain.catalogue import Catalogue
+from scaleledger.domain.channel import Asked, Said
 from scaleledger.domain.delivery import Batch, ItemOutcome
+from scaleledger.domain.errors import CredentialsRefused
 from scaleledger.domain.gateway import CardStanding as CardStanding  # noqa: PLC0414 - part of a port
 from scaleledger.domain.gateway import Credentials as Credentials  # noqa: PLC0414 - part of a port
-from scaleledger.domain.standing import Introduction, SignOfLife, Status
-from scaleledger.domain.weighing import Counts, Draft, Head, LastCapture, Record
+from scaleledger.domain.standing import Alive, Claim, Introduction, Receipt, SignOfLife, Status
+from scaleledger.domain.weighing import Counts, Draft, LastCapture, Record
 from scaleledger.wire.link import Accept, Link, LinkReceiver, LinkState, Transport, TransportStatus
 
 __all__ = [
     "Accept",
     "CardStanding",
     "Cards",
+    "Centre",
+    "Channel",
     "Clock",
     "Credentials",
     "Identity",
@@ -83,6 +89,17 @@ class Outbox(Protocol):
         """The books, for heartbeat and people."""
         ...
 
+    async def keep_receipt(self, uplink: str, receipt: Receipt) -> None:
+        """A receipt came. It counts only when signed with the pinned key and true of our own ledger; else nothing changes.
+
+        One that ends below an older one says that the centre was restored: what it lost is owed again.
+        """
+        ...
+
+    def receipt(self, uplink: str) -> Receipt | None:
+        """The newest receipt that counted."""
+        ...
+
 
 class Uplink(Protocol):
     """A way to a centre. Knows nothing of the store."""
@@ -109,6 +126,11 @@ class Uplink(Protocol):
         """Return when `ready` is true."""
         ...
 
+    @property
+    def receipt(self) -> Receipt | None:
+        """The one that came last with a delivery. Only its shape was looked at."""
+        ...
+
     async def deliver(self, batch: Batch) -> list[ItemOutcome]:
         """Offer a batch; one outcome per record. Raises LinkError when nothing is known about any of them."""
         ...
@@ -125,16 +147,44 @@ class Centre(Protocol):
         """Whether a token is in use; a refused one is not."""
         ...
 
-    async def sync(self, mac_address: str) -> Status:
-        """Ask how this gateway stands; also learns what the centre offers (batches)."""
+    @property
+    def refusal(self) -> CredentialsRefused | None:
+        """Why there is no token any more, when the centre refused the last one."""
+        ...
+
+    async def sync(self, introduction: Introduction, claim: Claim | None) -> Status:
+        """Prove who we are and ask how we stand; an ACTIVE gateway gets a new token. Also learns what the centre offers.
+
+        A centre that asks for no proof is asked by the MAC address alone: only there NOT_REGISTERED can be the answer.
+        Raises ClaimRefused when the claim is not good (nothing else was looked at), RegistrationRefused when a person must
+        decide.
+        """
         ...
 
     async def register(self, introduction: Introduction) -> None:
-        """Ask to be registered. Raises RegistrationRefused when a person must decide."""
+        """Ask to be registered where no proof is asked for. Raises RegistrationRefused when a person must decide."""
         ...
 
-    async def heartbeat(self, sign: SignOfLife) -> Head | None:
-        """Say that the gateway lives; the highest head that the centre has seen, if it tells. Raises CredentialsRefused, and then holds no token any more."""
+    async def standing(self, mac_address: str) -> Status:
+        """How we stand with the token in use, without asking for another; also learns what the centre offers.
+
+        Raises CredentialsRefused, and then holds no token any more.
+        """
+        ...
+
+    async def heartbeat(self, sign: SignOfLife) -> Alive:
+        """Say that the gateway lives. Raises CredentialsRefused, and then holds no token any more."""
+        ...
+
+    async def fetch_stations(self, version: str) -> Assignment | None:
+        """The stations that the centre assigns; None while they are still those of `version`.
+
+        Raises NotOffered, CredentialsRefused, and Disbelieved with words when one of them is not as the contract says.
+        """
+        ...
+
+    async def fetch_catalogue(self, version: str) -> Catalogue | None:
+        """The market data; None while it is still that of `version`. Raises as `fetch_stations`."""
         ...
 
     def use_token(self, token: str) -> None:
@@ -150,6 +200,26 @@ class Centre(Protocol):
         ...
 
 
+class Channel(Protocol):
+    """The open line to the centre, for what cannot wait for the next heartbeat. Nothing durable depends on it."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the line is open right now."""
+        ...
+
+    async def run(self, receive: Callable[[Asked], None]) -> None:
+        """Wait for a token, open the line, hand on what the centre asks for, until the line ends; then raise LinkError.
+
+        Its `retry_after_s`, if there is one, is how long to wait at least before the next `run`.
+        """
+        ...
+
+    def send(self, message: Said) -> None:
+        """Say something soon; never waits. Of live weights only each station's newest goes out; without a line, none."""
+        ...
+
+
 class Cards(Protocol):
     """The cached card list; answers from memory. While there is none, every card is known."""
 
@@ -161,8 +231,8 @@ class Identity(Protocol):
 
     async def load(self) -> Credentials: ...
 
-    async def keep_token(self, token: str, status: str) -> None:
-        """Store what SYNC obtained (sealed at rest)."""
+    async def keep_token(self, token: str, status: str, expires_at: datetime | None = None) -> None:
+        """Store what SYNC obtained (sealed at rest), and until when the token is good."""
         ...
 
     async def clear_token(self, status: str) -> None:
@@ -170,3 +240,15 @@ class Identity(Protocol):
         ...
 
     async def note_heartbeat(self, at: datetime) -> None: ...
+
+    async def pin_server_key(self, key: str) -> bool:
+        """Believe receipts signed with this key (hex) from now on. False, and nothing changes, when another is believed."""
+        ...
+
+    async def take_claim(self) -> Claim | None:
+        """The claim that somebody left for this gateway; it stays until dropped. One that is mistyped is none."""
+        ...
+
+    async def drop_claim(self) -> None:
+        """Forget the claim: it was used, or refused."""
+        ...

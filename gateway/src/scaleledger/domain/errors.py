@@ -8,7 +8,14 @@ ScaleLedgerError            something a person can be told about
 │   ├── StoreLocked         another gateway process has this data folder
 │   ├── StoreUnusable       the database cannot be opened as the promise needs it
 │   └── StoreDamaged        it was damaged while in use, and must be opened anew
-└── LinkError               the other end cannot be reached, or did not answer; try again
+├── LinkError               the other end cannot be reached, or did not answer; try again
+│   ├── Disbelieved         it answered, but not as the contract says
+│   └── NotOffered          it has no such resource
+├── CentreRefusal           the centre refused the gateway itself
+│   ├── CredentialsRefused  its token
+│   ├── RegistrationRefused its registration; a person must look there
+│   └── ClaimRefused        its claim code
+└── ClaimMistyped           a text that can be no claim code; says what is wrong with it
 """
 
 
@@ -61,6 +68,10 @@ class Disbelieved(LinkError):
     """An answer came that is not the contract's (a portal's page, a proxy's refusal); it is as good as none."""
 
 
+class NotOffered(LinkError):
+    """The centre has no such resource, or not yet; it may have one day."""
+
+
 class CentreRefusal(ScaleLedgerError):
     """The centre refused the gateway itself, in the contract's own form. `code` is the contract's word for why."""
 
@@ -75,3 +86,11 @@ class CredentialsRefused(CentreRefusal):
 
 class RegistrationRefused(CentreRefusal):
     """The gateway may not register as it asked to; a person must look at the centre."""
+
+
+class ClaimRefused(CentreRefusal):
+    """The claim code is wrong, used, too old, or was tried too often; it will not become good again."""
+
+
+class ClaimMistyped(ScaleLedgerError):
+    """The text can be no claim code. The message says what is wrong with it."""

@@ -1,6 +1,7 @@
 """What a gateway keeps of itself and of the card list while the centre is away."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -16,7 +17,8 @@ class CardStanding(StrEnum):
 class Credentials:
     """What the centre knows this gateway by. `token` is empty until approved; `ever_approved` survives a lost token.
 
-    `public_key` is hex, the half of the ledger's signing key that the centre may know.
+    `public_key` is hex, the half of the ledger's signing key that the centre may know. `token_expires_at` is None for a token
+    without an end.
     """
 
     mac_address: str
@@ -26,3 +28,4 @@ class Credentials:
     status: str = ""
     ever_approved: bool = False
     public_key: str = ""
+    token_expires_at: datetime | None = None

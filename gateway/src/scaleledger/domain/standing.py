@@ -1,10 +1,21 @@
-"""What a gateway and its centre say of each other: who it is, how it stands there, and a sign of life."""
+"""What a gateway and its centre say of each other: who it is, how it stands there, and a sign of life.
 
+Two texts are read by people on both sides: the key's fingerprint, which an administrator compares, and the claim code,
+which somebody types; its alphabet leaves out what is mistaken for something else.
+"""
+
+import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from scaleledger.domain.errors import ClaimMistyped
 from scaleledger.domain.weighing import Head
+
+CLAIM_CHARACTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CLAIM_LENGTH = 20
+_MISTAKEN = str.maketrans("OIL", "011")
 
 
 class Standing(StrEnum):
@@ -35,6 +46,37 @@ class Claim:
 
     id: str
     secret: str
+
+
+def claim_of(code: str) -> Claim:
+    """The claim in a code as somebody typed it: any case, with or without dashes, O for 0, I and L for 1.
+
+    Raises ClaimMistyped with the first thing that is wrong.
+    """
+    typed = re.sub(r"[-\s]", "", code).upper().translate(_MISTAKEN)
+    for place, character in enumerate(typed, start=1):
+        if character not in CLAIM_CHARACTERS:
+            raise ClaimMistyped(
+                f"character {place} of the claim code is {character!a}, which is in no claim code. Type it as it is shown "
+                "at the centre, like K7Q2-ABCD-EFGH-JKMN-PQRS."
+            )
+    if len(typed) != CLAIM_LENGTH:
+        raise ClaimMistyped(
+            f"a claim code has {CLAIM_LENGTH} characters in five groups, and this one has {len(typed)}. Type it as it is "
+            "shown at the centre, like K7Q2-ABCD-EFGH-JKMN-PQRS."
+        )
+    return Claim(typed[:4], typed[4:])
+
+
+def fingerprint(public_key: str) -> str:
+    """What both screens show of a public key (64 hex digits): the first 16 hex digits of its SHA-256, in groups of four.
+
+    Empty for no key. Source: contracts/README.md, "Proving a key".
+    """
+    if not public_key:
+        return ""
+    digest = hashlib.sha256(bytes.fromhex(public_key)).hexdigest()
+    return " ".join(digest[at : at + 4] for at in range(0, 16, 4))
 
 
 @dataclass(frozen=True, slots=True)
