@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-API_PATHS = ("/devices/api", "/api")
+API_PATHS = ("/devices/api", "/api", "/market/api", "/weighing/api")
 
 
 class Refusal(Exception):

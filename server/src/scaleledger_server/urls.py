@@ -12,6 +12,7 @@ from ninja import NinjaAPI
 
 from scaleledger_server.devices.api import router as devices
 from scaleledger_server.errors import Refusal, busy, refused
+from scaleledger_server.market.api import router as market
 from scaleledger_server.weighing.api import router as weighing
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 api = NinjaAPI(title="ScaleLedger", version="1", docs_url=None, openapi_url="api/openapi.json")
 api.add_router("devices/api/", devices)
 api.add_router("api/weighing/", weighing)
+api.add_router("market/api/", market)
 
 
 @api.exception_handler(Refusal)

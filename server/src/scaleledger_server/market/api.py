@@ -1,0 +1,54 @@
+"""What gateways fetch: each list, or all three at one moment."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.http import parse_etags
+from ninja import Router
+
+from scaleledger_server.devices.queries import by_authorization
+from scaleledger_server.market import queries
+
+router = Router(tags=["market"])
+
+
+def _answer(request: HttpRequest, resource: str) -> HttpResponse:
+    by_authorization(request.headers.get("Authorization", ""))
+    version = queries.version()
+    response: HttpResponse
+    if _has(request.headers.get("If-None-Match", ""), version):
+        response = HttpResponseNotModified()
+    else:
+        version, body = queries.bodies.of(resource, version)
+        response = HttpResponse(body, content_type="application/json")
+    response["ETag"] = f'"{version}"'
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _has(header: str, version: str) -> bool:
+    """Whether the client holds this version: one tag, a list of tags, weak ones, or `*`."""
+    tags = [tag.removeprefix("W/") for tag in parse_etags(header)]
+    return "*" in tags or f'"{version}"' in tags
+
+
+@router.get("species/", summary="Kinds of goods", operation_id="species")
+def species(request: HttpRequest) -> HttpResponse:
+    """Bearer. 200 `species` with ETag, 304."""
+    return _answer(request, "species")
+
+
+@router.get("producers/", summary="Producers", operation_id="producers")
+def producers(request: HttpRequest) -> HttpResponse:
+    """Bearer. 200 `producers` with ETag, 304."""
+    return _answer(request, "producers")
+
+
+@router.get("rfid-cards/", summary="Cards", operation_id="rfid_cards")
+def rfid_cards(request: HttpRequest) -> HttpResponse:
+    """Bearer. 200 `rfid_cards` with ETag, 304."""
+    return _answer(request, "rfid-cards")
+
+
+@router.get("catalogue/", summary="All market data at one moment", operation_id="catalogue")
+def catalogue(request: HttpRequest) -> HttpResponse:
+    """Bearer. 200 `catalogue` with ETag, 304."""
+    return _answer(request, "catalogue")
