@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from fakes.weighings import START, draft, open_store
 from scaleledger.app import ports
+from scaleledger.domain.catalogue import Card, Catalogue
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import LedgerError, StoreError
 from scaleledger.store import verify_file
@@ -229,12 +230,15 @@ async def test_credentials_are_kept_and_cleared_and_records_stay(opened):
 async def test_the_card_list_is_replaced_as_a_whole(opened):
     store = await opened()
     standing = ports.CardStanding
+    kim, lee = Card(standing.KNOWN, "Kim", "Squid"), Card(standing.INACTIVE, "Lee", "Squid")
     assert store.cards.empty
-    await store.cards.keep({"0001": (standing.KNOWN, "Kim"), "0002": (standing.INACTIVE, "Lee")})
-    await store.cards.keep({"0002": (standing.INACTIVE, "Lee"), "0003": (standing.KNOWN, "Park")})
+    assert store.cards.standing("0001") is standing.KNOWN, "no list yet: every card is known"
+    await store.cards.keep(Catalogue("1", {"0001": kim, "0002": lee}))
+    await store.cards.keep(Catalogue("2", {"0002": lee, "0003": kim}))
     store = await opened()
     found = [store.cards.standing(uid) for uid in ("0001", "0002", "0003")]
     assert found == [standing.UNKNOWN, standing.INACTIVE, standing.KNOWN]
+    assert (store.cards.version, store.cards.about("0003"), store.cards.about("0001")) == ("2", kim, None)
 
 
 class Model(RuleBasedStateMachine):

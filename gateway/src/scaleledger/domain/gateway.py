@@ -29,3 +29,4 @@ class Credentials:
     ever_approved: bool = False
     public_key: str = ""
     token_expires_at: datetime | None = None
+    server_key: str = ""

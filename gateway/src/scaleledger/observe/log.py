@@ -51,6 +51,12 @@ EVENTS = {
     "net.link_error": "The centre cannot be reached, or does not answer.",
     "net.delivered": "Records are held by the centre.",
     "net.quarantined": "The centre refused a record; it is set aside.",
+    "net.receipt_refused": "A receipt of the centre could not be proved; it changes nothing.",
+    "net.redelivering": "The centre was restored from a backup; what it has lost is delivered again.",
+    "net.stations": "The stations that the centre assigns were taken.",
+    "net.station_refused": "A station that the centre assigns cannot be run here.",
+    "net.market": "The market data were taken.",
+    "net.fetch_failed": "Stations or market data could not be fetched; the last ones stay.",
     "net.disbelieved": "An answer that is not the contract's was not believed.",
 }
 

@@ -4,7 +4,7 @@
     record = await store.ledger.append(draft)      # durable when it returns
     await store.close()                            # everything accepted is committed
 
-One thread writes (`writer`), one reads for delivery (`reader`); Tortoise keeps the small tables (`identity`, `cards`).
+One thread writes (`writer`), one reads for delivery (`reader`); Tortoise keeps the small tables (`identity`, `assignment`).
 """
 
 from contextlib import AsyncExitStack
@@ -19,7 +19,9 @@ from scaleledger.domain.errors import ChainBroken
 from scaleledger.domain.ledger import GENESIS, head_message, verify
 from scaleledger.domain.weighing import Head
 from scaleledger.observe.log import get_logger
-from scaleledger.store.cards import Cards, load_cards
+from scaleledger.store.assignment import Assigned
+from scaleledger.store.cards import Cards, read_cards
+from scaleledger.store.claim import leave_claim
 from scaleledger.store.connection import checkpoints, entries
 from scaleledger.store.folder import Folder
 from scaleledger.store.identity import Identity, ensure_row
@@ -31,7 +33,7 @@ from scaleledger.store.signing import SigningKey, signed_by
 from scaleledger.store.weighings import Weighings
 from scaleledger.store.writer import Added, Writer
 
-__all__ = ["Opening", "Store", "verify_file"]
+__all__ = ["Opening", "Store", "leave_claim", "verify_file"]
 
 PROVED_AT_START = 5_000
 RESERVE_MB = 64
@@ -48,7 +50,7 @@ class Clock(Protocol):
 
 
 class Store:
-    """An open data folder. Made by `open`; its parts are `ledger`, `outbox`, `identity` and `cards`."""
+    """An open data folder. Made by `open`; its parts are `ledger`, `outbox`, `identity`, `cards` and `assignment`."""
 
     def __init__(self, key: SigningKey, opening: Opening) -> None:
         self._key = key
@@ -59,6 +61,7 @@ class Store:
         self.outbox: Outbox
         self.identity: Identity
         self.cards: Cards
+        self.assignment: Assigned
 
     @classmethod
     async def open(
@@ -85,17 +88,19 @@ class Store:
             orm = Orm()
             parts.push_async_callback(orm.close)
             await orm.open(folder.database)
-            mac = await orm.run(
+            row = await orm.run(
                 ensure_row(key, clock, mac_address=mac_address, hostname=hostname, ip_address=ip_address)
             )
             broken = await reader.run(newest_broken)
             books = await reader.run(read_books)
             store = cls(key, replace(opening, broken=broken))
-            store.cards = Cards(orm, await orm.run(load_cards()))
-            store.identity = Identity(orm, key, clock, mac)
-            store._writer = Writer(folder.database, key, gateway=mac, software=software, note=store._note)
+            store.cards = Cards(folder.database, await reader.run(read_cards))
+            parts.callback(store.cards.close)
+            store.assignment = Assigned(orm)
+            store.identity = Identity(orm, key, clock, row, path)
+            store._writer = Writer(folder.database, key, gateway=row.mac_address, software=software, note=store._note)
             store.ledger = Weighings(store._writer, reader)
-            store.outbox = Outbox(store._writer, reader, clock, books)
+            store.outbox = Outbox(store._writer, reader, clock, books, store.identity)
             store._parts = parts.pop_all()
         if broken is not None:
             log.error("sys.ledger_broken", seq=broken[0], why=broken[1])
@@ -106,6 +111,10 @@ class Store:
     def public_key(self) -> str:
         """The gateway's public key, 64 hex digits."""
         return self._key.public_hex
+
+    def sign(self, message: bytes) -> str:
+        """The gateway's signature over a message, 128 hex digits."""
+        return self._key.sign(message).hex()
 
     def head(self) -> Head:
         """The newest number and hash, signed; number 0 and no signature while the ledger is empty."""

@@ -1,7 +1,7 @@
 """The data folder: private to the gateway's user, and one process at a time.
 
-Files in it: `scaleledger.db` (with SQLite's -wal and -shm), `gateway.key`, `scaleledger.lock`; after damage also
-`scaleledger.db.corrupt-<UTC time>`; before a migration `scaleledger.db.before-<step>`.
+Files in it: `scaleledger.db` (with SQLite's -wal and -shm), `gateway.key`, `scaleledger.lock`; `claim` while a claim
+code waits for use; after damage also `scaleledger.db.corrupt-<UTC time>`; before a migration `scaleledger.db.before-<step>`.
 """
 
 import os

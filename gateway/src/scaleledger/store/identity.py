@@ -1,9 +1,12 @@
 """The gateway's row: who it is to the centre. The token lies sealed in `access_token`; records never depend on it."""
 
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from scaleledger.domain.gateway import Credentials
+from scaleledger.domain.standing import Claim
+from scaleledger.store.claim import drop_claim, read_claim
 from scaleledger.store.orm import Orm
 from scaleledger.store.signing import SigningKey
 from scaleledger.store.tables import Gateway
@@ -17,27 +20,61 @@ class Clock(Protocol):
         ...
 
 
+class Row(NamedTuple):
+    """What of the gateway's row stays in memory."""
+
+    mac_address: str
+    server_key: str
+
+
 class Identity:
     """Loads and keeps what the centre said of this gateway."""
 
-    def __init__(self, orm: Orm, key: SigningKey, clock: Clock, mac_address: str) -> None:
+    def __init__(self, orm: Orm, key: SigningKey, clock: Clock, row: Row, folder: Path) -> None:
         self._orm = orm
         self._key = key
         self._clock = clock
-        self.mac_address = mac_address
+        self._folder = folder
+        self._pinned = row.server_key
+        self._configured = ""
+        self.mac_address = row.mac_address
+
+    @property
+    def server_key(self) -> str:
+        """The centre's key (hex) that receipts are proved with: the configured one, else the first one seen; "" for none."""
+        return self._configured or self._pinned
+
+    def use_server_key(self, key: str) -> None:
+        """Believe this configured key (hex) and no other; "" leaves it to the first one seen."""
+        self._configured = key
+
+    async def pin_server_key(self, key: str) -> bool:
+        """The centre says that this is its key (hex). The first one is kept; False if another one is believed."""
+        if key and not self.server_key:
+            self._pinned = key
+            await self._update(server_key=key)
+        return not key or key == self.server_key
+
+    async def take_claim(self) -> Claim | None:
+        """The claim code that waits for use, if one does. It stays until `drop_claim`, as an answer may be lost."""
+        return read_claim(self._folder)
+
+    async def drop_claim(self) -> None:
+        """The claim code was used or refused."""
+        drop_claim(self._folder)
 
     async def load(self) -> Credentials:
         """The cached identity. A token that cannot be unsealed reads as none: the centre is then asked again."""
         return await self._orm.run(self._load())
 
-    async def keep_token(self, token: str, status: str) -> None:
+    async def keep_token(self, token: str, status: str, expires_at: datetime | None = None) -> None:
         """Store what SYNC obtained (sealed at rest). An empty token keeps the status only."""
         approved = {"ever_approved": True} if token else {}
-        await self._update(access_token=self._key.seal(token), status=status, **approved)
+        await self._update(access_token=self._key.seal(token), status=status, token_expires_at=expires_at, **approved)
 
     async def clear_token(self, status: str) -> None:
         """Forget credentials only; records stay."""
-        await self._update(access_token="", status=status)
+        await self._update(access_token="", status=status, token_expires_at=None)
 
     async def note_heartbeat(self, at: datetime) -> None:
         """The last sign of life that the centre accepted."""
@@ -59,11 +96,13 @@ class Identity:
             status=row.status,
             ever_approved=row.ever_approved,
             public_key=self._key.public_hex,
+            token_expires_at=row.token_expires_at,
+            server_key=self.server_key,
         )
 
 
-async def ensure_row(key: SigningKey, clock: Clock, *, mac_address: str, hostname: str, ip_address: str) -> str:
-    """Make the gateway's row at the first start; returns the MAC address that stays its name ever after."""
+async def ensure_row(key: SigningKey, clock: Clock, *, mac_address: str, hostname: str, ip_address: str) -> Row:
+    """Make the gateway's row at the first start; returns the MAC address that stays its name ever after, and the pin."""
     row = await Gateway.first()
     now = clock.now()
     if row is None:
@@ -75,10 +114,10 @@ async def ensure_row(key: SigningKey, clock: Clock, *, mac_address: str, hostnam
             created_at=now,
             updated_at=now,
         )
-        return mac_address
+        return Row(mac_address, "")
     changed: dict[str, object] = {"hostname": hostname} if hostname != row.hostname else {}
     if ip_address and ip_address != row.ip_address:
         changed["ip_address"] = ip_address
     if changed:
         await Gateway.filter(mac_address=row.mac_address).update(**changed, updated_at=now)
-    return row.mac_address
+    return Row(row.mac_address, row.server_key)

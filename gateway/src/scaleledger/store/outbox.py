@@ -1,12 +1,16 @@
-"""What is owed to each uplink: a position that only moves forward, and the exceptions above it.
+"""What is owed to each uplink: a position that moves forward, and the exceptions above it.
 
 Every record up to the position is acked or quarantined. Acks come out of order when several batches are under way; those
 above the position are remembered here and the position follows when the gap closes. What was learned becomes durable with
 the next weighing, or after a moment of quiet, or when the store closes: losing it only sends a record again.
+
+The position goes back in one case: a newer receipt that ends below an older one proves that the centre was restored from a
+backup. What the centre has lost is then owed again.
 """
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,15 +20,19 @@ from typing import Protocol
 from scaleledger.domain import ledger
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
 from scaleledger.domain.errors import ChainBroken
+from scaleledger.domain.standing import Receipt
 from scaleledger.domain.weighing import Counts, Head, Record
 from scaleledger.observe.log import get_logger
 from scaleledger.store.connection import entries
+from scaleledger.store.identity import Identity
 from scaleledger.store.marks import Mark
 from scaleledger.store.reader import Reader
+from scaleledger.store.receipts import Kept, doubt, own_hash, read_receipts, regresses
 from scaleledger.store.writer import Added, Writer
 
 REASON_CHARS_MAX = 1000
 STATIONS_COUNTED_MAX = 10_000
+DOUBTS_KEPT = 100
 
 log = get_logger()
 
@@ -39,11 +47,11 @@ class Clock(Protocol):
 
 @dataclass(slots=True)
 class Standing:
-    """One uplink's position, the settled numbers above it, and how many records it refused."""
+    """One uplink's position, the settled numbers above it, and the records it refused, wherever they are."""
 
     position: int = 0
     beyond: set[int] = field(default_factory=set)
-    quarantined: int = 0
+    refused: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Books:
     held: int
     gaps: tuple[tuple[int, int], ...]
     standings: dict[str, Standing]
+    receipts: dict[str, Kept]
 
 
 def read_books(connection: Connection) -> Books:
@@ -70,16 +79,19 @@ def read_books(connection: Connection) -> Books:
     }
     for uplink, seq in connection.execute("SELECT uplink, seq FROM delivery_exceptions"):
         standing = standings.setdefault(uplink, Standing())
-        standing.quarantined += 1
+        standing.refused.add(seq)
         if seq > standing.position:
             standing.beyond.add(seq)
-    return Books(held, tuple(gaps), standings)
+    return Books(held, tuple(gaps), standings, read_receipts(connection))
 
 
 class Outbox:
     """The records that the uplinks have not settled yet."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock, books: Books) -> None:
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, books: Books, identity: Identity) -> None:
+        self._identity = identity
+        self._receipts = books.receipts
+        self._doubted: deque[tuple[int, str]] = deque(maxlen=DOUBTS_KEPT)
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -142,9 +154,48 @@ class Outbox:
                 refused.append((item.seq, item.reason[:REASON_CHARS_MAX], ledger.time_text(self._clock.now())))
         if not acked and not refused:
             return
-        standing.quarantined += len(refused)
+        standing.refused.update(seq for seq, _, _ in refused)
         self._advance(standing)
         self._writer.mark(Mark(uplink, ranges(acked), tuple(refused), standing.position))
+
+    def receipt(self, uplink: str) -> Receipt | None:
+        """The newest proved word of the centre for what it holds; the highest, unless the centre was restored."""
+        kept = self._receipts.get(uplink)
+        return kept.receipt if kept is not None else None
+
+    async def keep_receipt(self, uplink: str, receipt: Receipt) -> None:
+        """Keep a receipt if it is proved and says something new; one that is not is said, and changes nothing.
+
+        One that is newer than the last and ends below it opens delivery again after its end. Raises StoreError when our own
+        record cannot be read.
+        """
+        if self.receipt(uplink) == receipt:
+            return
+        own = await self._reader.run(lambda connection: own_hash(connection, receipt.upto_seq))
+        key = self._identity.server_key
+        why = doubt(receipt, gateway=self._identity.mac_address, key=key, own_hash=own)
+        if why:
+            if (receipt.upto_seq, why) not in self._doubted:
+                self._doubted.append((receipt.upto_seq, why))
+                log.warning("net.receipt_refused", uplink=uplink, upto=receipt.upto_seq, why=why)
+            return
+        last, new = self._receipts.get(uplink), Kept(receipt, key)
+        standing = self._standing(uplink)
+        if last is None or last.key != key or receipt.upto_seq > last.receipt.upto_seq:
+            self._receipts[uplink] = new
+            self._writer.mark(Mark(uplink, position=standing.position, receipt=new))
+        elif regresses(receipt, last.receipt):
+            log.warning("net.redelivering", uplink=uplink, after=receipt.upto_seq, held=last.receipt.upto_seq)
+            self._receipts[uplink] = new
+            self._reopen(standing, receipt.upto_seq)
+            self._writer.mark(Mark(uplink, position=standing.position, receipt=new, reopened=True))
+            self._writer.flush()
+            self.note((), self._head)
+
+    def _reopen(self, standing: Standing, after: int) -> None:
+        standing.position = min(standing.position, after)
+        standing.beyond = {seq for seq in standing.refused if seq > standing.position}
+        self._advance(standing)
 
     async def wait_for_append(self, seen: int) -> int:
         """Wait until the newest seq is greater than `seen`; returns it."""
@@ -171,9 +222,9 @@ class Outbox:
             oldest, by_station = await self._reader.run(lambda c: _queued(c, start, beyond, counted=counted))
         return Counts(
             held=self._held,
-            sent=settled - standing.quarantined,
+            sent=settled - len(standing.refused),
             queued=queued,
-            quarantined=standing.quarantined,
+            quarantined=len(standing.refused),
             oldest_queued_at=oldest,
             by_station=by_station,
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scaleledger.domain import ledger
 from scaleledger.domain.errors import ChainBroken
+from scaleledger.store.cards import VERSION_KEY
 from scaleledger.store.connection import ENTRY_COLUMNS, INSERT_RECORD, UNREADABLE, connect, connect_readonly
 from scaleledger.store.folder import READY, Folder, companions
 from scaleledger.store.signing import SigningKey
@@ -27,7 +28,17 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 """Locked, full, forbidden or failing to read are other troubles: the file is then left where it is."""
 
 _ROW = f"SELECT {ENTRY_COLUMNS}, is_sent FROM weighing_records WHERE seq "  # noqa: S608
-_OTHER_TABLES = ("gateway", "delivery", "delivery_exceptions", "cards", "settings", "checkpoints", "salvaged")
+_OTHER_TABLES = (
+    "gateway",
+    "delivery",
+    "delivery_exceptions",
+    "cards",
+    "assigned_stations",
+    "receipts",
+    "settings",
+    "checkpoints",
+    "salvaged",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ def salvage(source: Path, new: Path, key: SigningKey, gateway: str, name: str) -
         target.execute("BEGIN IMMEDIATE")
         for table in _OTHER_TABLES:
             _copy_table(damaged, target, table)
+        target.execute("DELETE FROM settings WHERE key = ?", (VERSION_KEY,))  # the list may have lost cards: ask anew
         counts = _copy_records(damaged, target, key, gateway, name)
         target.execute("COMMIT")
     return counts

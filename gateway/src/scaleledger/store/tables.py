@@ -23,7 +23,7 @@ class RowNumber(fields.IntField[int]):
 
 
 class Gateway(Model):
-    """The row of the gateway itself. `access_token` is sealed; `public_key` is hex."""
+    """The row of the gateway itself. `access_token` is sealed; `public_key` is hex, as is the centre's `server_key`."""
 
     mac_address = fields.CharField(17, primary_key=True)
     hostname = fields.CharField(255)
@@ -35,6 +35,8 @@ class Gateway(Model):
     updated_at = fields.DatetimeField()
     public_key = fields.CharField(64)
     ever_approved = fields.BooleanField(default=False)
+    token_expires_at = fields.DatetimeField(null=True)
+    server_key = fields.CharField(64, db_default="")
 
     class Meta:
         table = "gateway"
@@ -89,14 +91,41 @@ class DeliveryException(Model):
 
 
 class Card(Model):
-    """One card of the cached list."""
+    """One card of the cached list, and what it stands for."""
 
     uid = fields.CharField(50, primary_key=True)
     standing = fields.CharField(10)
     label = fields.CharField(200)
+    producer = fields.CharField(100, db_default="")
+    species = fields.CharField(100, db_default="")
 
     class Meta:
         table = "cards"
+
+
+class AssignedStations(Model):
+    """The stations that the centre assigned, as last taken (JSON): one row."""
+
+    id = fields.IntField(primary_key=True)
+    version = fields.CharField(64)
+    stations = fields.TextField()
+
+    class Meta:
+        table = "assigned_stations"
+
+
+class DeliveryReceipt(Model):
+    """The newest receipt that an uplink's centre gave, and the key that it was proved with; all as written by the centre."""
+
+    uplink = fields.CharField(100, primary_key=True)
+    upto_seq = fields.BigIntField()
+    hash = fields.CharField(64)
+    at = fields.CharField(40)
+    signature = fields.CharField(128)
+    key = fields.CharField(64)
+
+    class Meta:
+        table = "receipts"
 
 
 class Setting(Model):

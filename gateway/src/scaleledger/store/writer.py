@@ -133,11 +133,12 @@ class Writer:
         """Keep `mark` with the next commit, or after LINGER_S of quiet, or when many wait."""
         self._marks.append(mark)
         if len(self._marks) > MARKS_MAX:
-            self._flush()
+            self.flush()
         elif self._linger is None:
-            self._linger = self._loop.call_later(LINGER_S, self._flush)
+            self._linger = self._loop.call_later(LINGER_S, self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Keep the waiting marks, and every position, soon."""
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None

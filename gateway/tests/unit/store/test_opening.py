@@ -11,8 +11,10 @@ from tortoise.backends.sqlite.client import SqliteClient
 
 from fakes import weighings
 from fakes.weighings import MAC, draft
+from scaleledger.domain.catalogue import Card
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import ChainBroken, StoreLocked, StoreUnusable
+from scaleledger.domain.gateway import CardStanding
 from scaleledger.domain.weighing import Head
 from scaleledger.store import connection, migrate, reserve, verify_file
 from scaleledger.store.folder import companions
@@ -226,25 +228,32 @@ async def test_the_first_mac_address_stays_the_gateways_name(open_store, folder)
     await store.close()
 
 
-async def test_a_database_of_version_one_keeps_rows_indexes_and_triggers(folder):
+STEPS = ["m0001_ledger", "m0002_salvage", "m0003_centre"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_an_older_database_keeps_rows_indexes_and_triggers(folder, version):
     folder.mkdir(mode=0o700)
     path = database(folder)
-    assert await migrate.migrate(path, "m0001_ledger") == ["m0001_ledger"]
+    assert await migrate.migrate(path, STEPS[version - 1]) == STEPS[:version]
     await filled(folder / "newer", 5)
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.execute("ATTACH ? AS newer", (str(database(folder / "newer")),))
         for table in ("gateway", "weighing_records", "delivery"):
-            old.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")
+            names = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
+            old.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM newer.{table}")
+        old.execute("INSERT INTO cards (uid, standing, label) VALUES ('0001', 'known', 'Kim')")
         before = set(old.execute("SELECT type, name FROM sqlite_master").fetchall())
     (folder / "newer" / "gateway.key").rename(folder / "gateway.key")
 
     store = await reopened(folder)
 
-    assert store.report.migrated == ("m0002_salvage",)
+    assert store.report.migrated == tuple(STEPS[version:])
+    assert store.cards.about("0001") == Card(CardStanding.KNOWN)
     assert verify_file(path, store.public_key).records == 5
     with closing(sqlite3.connect(path)) as now:
         assert before <= set(now.execute("SELECT type, name FROM sqlite_master").fetchall())
-    assert verify_copy(path.with_name("scaleledger.db.before-m0002_salvage")) == 5
+    assert verify_copy(path.with_name(f"scaleledger.db.before-{STEPS[version]}")) == 5
 
 
 @pytest.mark.parametrize("statements", range(6))
