@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+from server_api import proved, sign_body
+
 STARTUP_S = 30
 
 
@@ -56,10 +58,10 @@ class ServerProcess:
 
 
 class Client:
-    """One kept connection. `post` and `get` return (status, parsed body)."""
+    """One kept connection. `post` and `get` return (status, parsed body). What a `ledger` has a key for is signed."""
 
-    def __init__(self, port, token=""):
-        self.port, self.token, self.connection = port, token, None
+    def __init__(self, port, token="", ledger=None):
+        self.port, self.token, self.ledger, self.connection = port, token, ledger, None
 
     def __enter__(self):
         return self
@@ -71,6 +73,8 @@ class Client:
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if body is not None and self.ledger is not None and self.ledger.key:
+            headers["Scaleledger-Signature"] = sign_body(self.ledger, body)
         try:
             self.connection.request(method, path, body, headers)
             answer = self.connection.getresponse()
@@ -84,6 +88,11 @@ class Client:
 
     def post(self, path, value):
         return self._ask("POST", path, value if isinstance(value, bytes) else json.dumps(value).encode())
+
+    def prove(self):
+        """Register as the ledger's gateway, by its key."""
+        challenge = self.post("/devices/api/gateways/challenge/", {})[1]["challenge"]
+        return self.post("/devices/api/gateways/", proved(self.ledger, challenge))
 
     def close(self):
         if self.connection is not None:

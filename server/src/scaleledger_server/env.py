@@ -6,6 +6,7 @@ Guessing at a misspelt setting would only move the surprise to a day when nobody
 import os
 import secrets
 import stat
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -56,6 +57,22 @@ def words(name: str, default: list[str]) -> list[str]:
     return [word.strip() for word in text(name).split(",") if word.strip()] or default
 
 
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """One of a few words."""
+    value = text(name, default).lower()
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name}={value!r} must be {' or '.join(allowed)}.")
+    return value
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Networks or single addresses, parted by commas: `192.168.4.0/24, ::1`."""
+    try:
+        return [ip_network(word) for word in words(name, [])]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}. Write networks such as 192.168.4.0/24.") from error
+
+
 def folder(name: str, default: Path) -> Path:
     """An absolute path that is not some other kind of file; it need not exist yet."""
     path = Path(text(name, str(default))).expanduser().absolute()
@@ -84,6 +101,33 @@ def database(names: tuple[str, ...], sqlite_file: Path) -> dict[str, Any]:
         "HOST": unquote(url.hostname or ""),
         "PORT": str(url.port or ""),
         "OPTIONS": {"pool": dict(POOL), "options": "-c synchronous_commit=on", **dict(parse_qsl(url.query))},
+    }
+
+
+def mail(name: str) -> dict[str, Any] | None:
+    """How to reach the mail server, by the names of Django's SMTP backend; None when the variable is unset.
+
+    `smtp://user:password@host:587` begins with STARTTLS, `smtps://host:465` with TLS, `smtp+plain://host:25` with neither.
+    """
+    value = text(name)
+    if not value:
+        return None
+    url = urlsplit(value)
+    ports = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
+    try:
+        port = url.port or ports[url.scheme]
+    except (KeyError, ValueError):
+        port = 0
+    if not port or not url.hostname:
+        raise ImproperlyConfigured(f"{name} must look like smtp://user:password@host:587 or smtps://host:465.")
+    return {
+        "host": url.hostname,
+        "port": port,
+        "username": unquote(url.username or ""),
+        "password": unquote(url.password or ""),
+        "use_tls": url.scheme == "smtp",
+        "use_ssl": url.scheme == "smtps",
+        "timeout": 10,
     }
 
 

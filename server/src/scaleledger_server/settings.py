@@ -4,8 +4,10 @@ Importing this module writes nothing: the secret key is made when something firs
 """
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import django
+from django.urls import reverse_lazy
 from django.utils.functional import SimpleLazyObject
 
 from scaleledger_server import env, limits
@@ -25,6 +27,21 @@ PLAIN_CLIENTS = env.flag("SCALELEDGER_SERVER_PLAIN_CLIENTS")
 OPEN_PAGES = env.flag("SCALELEDGER_SERVER_OPEN_PAGES")
 TOKEN_HOURS = env.number("SCALELEDGER_SERVER_TOKEN_HOURS", 24, low=1, high=24 * 365)
 REGISTRATIONS_PER_MINUTE = env.number("SCALELEDGER_SERVER_REGISTRATIONS_PER_MINUTE", 60, low=1, high=100_000)
+REQUESTS_PER_MINUTE = env.number("SCALELEDGER_SERVER_REQUESTS_PER_MINUTE", 6_000, low=60, high=10_000_000)
+# Gateways speak every 30 s; after three missed times somebody should look.
+LATE_S = env.number("SCALELEDGER_SERVER_LATE_S", 100, low=10, high=24 * 3600)
+
+_mail = env.mail("SCALELEDGER_SERVER_EMAIL_URL")
+_addresses = env.words("SCALELEDGER_SERVER_MANAGERS", []) if _mail else []
+MANAGERS: list[Any] = _addresses if django.VERSION >= (6, 0) else [("", address) for address in _addresses]
+SERVER_EMAIL = env.text("SCALELEDGER_SERVER_EMAIL_FROM", _addresses[0] if _addresses else "root@localhost")
+EMAIL_SUBJECT_PREFIX = "[ScaleLedger] "
+if _mail and django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": _mail}}
+elif _mail:
+    EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = _mail["host"], _mail["port"], _mail["timeout"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["username"], _mail["password"]
+    EMAIL_USE_TLS, EMAIL_USE_SSL = _mail["use_tls"], _mail["use_ssl"]
 
 # A proxy in front speaks TLS, sets X-Forwarded-Proto and X-Forwarded-For, and removes what a client put there.
 TLS_PROXY = env.flag("SCALELEDGER_SERVER_TLS_PROXY")
@@ -35,6 +52,13 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # whether a site's 
 CSRF_TRUSTED_ORIGINS = env.words("SCALELEDGER_SERVER_TRUSTED_ORIGINS", [])
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_IDLE_S = 30 * 60 if TLS_PROXY else 0
+SECOND_FACTOR = env.choice(
+    "SCALELEDGER_SERVER_SECOND_FACTOR", "required" if TLS_PROXY else "optional", ("required", "optional")
+)
+ADMIN_NETWORKS = env.networks("SCALELEDGER_SERVER_ADMIN_NETWORKS")  # none: from everywhere
+OTP_TOTP_ISSUER = "ScaleLedger"
 X_FRAME_OPTIONS = "DENY"
 
 INSTALLED_APPS = [
@@ -45,7 +69,11 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "channels",
+    "scaleledger_server.people",
     "scaleledger_server.devices",
     "scaleledger_server.market",
     "scaleledger_server.weighing",
@@ -55,11 +83,15 @@ MIDDLEWARE = [
     "scaleledger_server.errors.ContractErrors",
     "scaleledger_server.errors.ContentPolicy",
     "django.middleware.security.SecurityMiddleware",
+    "scaleledger_server.people.door.AdminNetworks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "scaleledger_server.people.door.IdleSessions",
+    "django_otp.middleware.OTPMiddleware",
+    "scaleledger_server.people.door.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -88,9 +120,13 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
 }
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
@@ -113,7 +149,13 @@ WHITENOISE_USE_FINDERS = True  # the installed packages are served as they are; 
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-UNFOLD = {"SITE_TITLE": "ScaleLedger", "SITE_HEADER": "ScaleLedger", "SHOW_HISTORY": True}
+UNFOLD = {
+    "SITE_TITLE": "ScaleLedger",
+    "SITE_HEADER": "ScaleLedger",
+    "SHOW_HISTORY": True,
+    "LOGIN": {"form": "scaleledger_server.people.forms.LoginForm"},
+    "ACCOUNT": {"navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor-setup")}]},
+}
 
 LOGGING = {
     "version": 1,

@@ -45,7 +45,7 @@ def test_the_answer_gives_the_anchor_back_as_the_gateway_signed_it(joined, ledge
     ledger.records(2)
     late = ledger.head()
     assert api.post(HEARTBEAT, {"head": late})[1]["anchor"] == late
-    assert example("heartbeat_answer.anchor").keys() == api.post(HEARTBEAT)[1].keys()
+    assert example("heartbeat_answer.anchor").keys() <= api.post(HEARTBEAT)[1].keys()
 
 
 def test_a_forged_head_is_an_alarm_and_not_believed(joined):

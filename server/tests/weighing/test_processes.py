@@ -30,10 +30,11 @@ def server(tmp_path):
 
 
 def joined(server, ledger):
-    client = Client(server.port)
-    assert client.post("/devices/api/gateways/", ledger.registration())[0] == 201
+    """The client of an approved gateway."""
+    client = Client(server.port, ledger=ledger)
+    assert client.prove()[0] == 201
     server.command("approve", ledger.mac)
-    status, body = client.get(f"/devices/api/gateways/{ledger.mac}/")
+    status, body = client.prove()
     assert (status, body["status"]) == (200, "active")
     client.close()
     return body["access_token"]
@@ -43,8 +44,8 @@ def books(server):
     return json.loads(server.command("records", "--json").stdout)
 
 
-def post_batches(server, token, batches, outcomes):
-    client = Client(server.port, token)
+def post_batches(server, token, ledger, batches, outcomes):
+    client = Client(server.port, token, ledger)
     for batch in batches:
         status, body = client.post(BATCH, batch)
         assert status == 200
@@ -58,7 +59,7 @@ def test_it_works_and_each_record_is_there_once_whoever_posts_it(server):
     batches = [ledger.batch(50) for _ in range(8)]
     outcomes = [[], [], []]
     with ThreadPoolExecutor(3) as pool:
-        for done in [pool.submit(post_batches, server, token, batches, kept) for kept in outcomes]:
+        for done in [pool.submit(post_batches, server, token, ledger, batches, kept) for kept in outcomes]:
             done.result()
     together = [word for words in outcomes for word in words]
     assert together.count("created") == 400
@@ -91,14 +92,14 @@ def test_it_works_and_each_record_is_there_once_whoever_posts_it(server):
 class Uploader(threading.Thread):
     """Delivers batches in order, again and again until each is answered; keeps what was acknowledged."""
 
-    def __init__(self, server, token, batches):
+    def __init__(self, server, token, ledger, batches):
         super().__init__()
-        self.server, self.token, self.batches = server, token, batches
+        self.server, self.token, self.ledger, self.batches = server, token, ledger, batches
         self.acknowledged = set()
         self.failures = 0
 
     def run(self):
-        client = Client(self.server.port, self.token)
+        client = Client(self.server.port, self.token, self.ledger)
         for batch in self.batches:
             while True:
                 try:
@@ -116,7 +117,7 @@ def test_what_was_acknowledged_survives_kill_9_exactly_once(server):
     ledger = LedgerOf(signed=True)
     token = joined(server, ledger)
     batches = [ledger.batch(5) for _ in range(260)]
-    uploaders = [Uploader(server, token, batches[:180]), Uploader(server, token, batches[80:])]
+    uploaders = [Uploader(server, token, ledger, batches[:180]), Uploader(server, token, ledger, batches[80:])]
     for uploader in uploaders:
         uploader.start()
     for _ in range(KILLS):

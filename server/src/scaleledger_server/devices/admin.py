@@ -30,7 +30,7 @@ class GatewayAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = ["name", "mac_address", "status", "fingerprint", "last_heartbeat", "anchor_seq", "conflicts"]
     list_filter = ["status"]
     search_fields = ["name", "mac_address", "hostname", "ip_address"]
-    actions = ["approve", "deactivate", "rotate_token"]
+    actions = ["approve", "revoke", "rotate"]
     fields = [
         "name", "description", "mac_address", "status", "fingerprint", "hostname", "ip_address", "last_heartbeat",
         "reported", "anchor_seq", "anchor_hash", "created_at", "updated_at",
@@ -58,15 +58,15 @@ class GatewayAdmin(ModelAdmin):  # type: ignore[misc]
         self.message_user(request, "Approved. The gateway fetches its token within a minute.")
 
     @admin.action(description="Deactivate: refuse its token", permissions=["change"])
-    def deactivate(self, request: HttpRequest, chosen: QuerySet[Gateway]) -> None:
+    def revoke(self, request: HttpRequest, chosen: QuerySet[Gateway]) -> None:
         for gateway in chosen:
-            services.deactivate(gateway)
+            services.revoke(gateway)
         self.message_user(request, "Deactivated. Its records stay.")
 
     @admin.action(description="Rotate the token: the present one ends", permissions=["change"])
-    def rotate_token(self, request: HttpRequest, chosen: QuerySet[Gateway]) -> None:
+    def rotate(self, request: HttpRequest, chosen: QuerySet[Gateway]) -> None:
         for gateway in chosen:
-            services.rotate_token(gateway)
+            services.rotate(gateway)
         self.message_user(request, "Rotated. The gateway fetches the new token by itself.")
 
 

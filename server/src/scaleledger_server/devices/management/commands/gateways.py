@@ -13,7 +13,8 @@ from scaleledger_server.devices.models import Gateway
 def described(gateway: Gateway) -> dict[str, Any]:
     """A gateway without its secrets."""
     body = queries.status_body(gateway)
-    del body["access_token"], body["batch"]
+    for name in ("access_token", "token_expires_at", "batch", "server_key"):
+        del body[name]
     return {
         **body,
         "fingerprint": gateway.fingerprint,

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from scaleledger_server.limits import CONNECTIONS_MAX
+from scaleledger_server.limits import CONNECTIONS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_S
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
 SHUTDOWN_S = 3
@@ -94,7 +94,12 @@ def _server(host: str, port: int) -> uvicorn.Server:
             log_config=None,
             log_level="warning",
             access_log=False,
-            lifespan="off",
+            lifespan="on",
+            ws="websockets-sansio",
+            ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
+            ws_ping_interval=SOCKET_PING_S,
+            ws_ping_timeout=SOCKET_PING_S,
+            ws_per_message_deflate=False,
             server_header=False,
             proxy_headers=settings.TLS_PROXY,
             limit_concurrency=CONNECTIONS_MAX,
