@@ -6,6 +6,7 @@ refused. A key given twice is refused: two readers of the same text must not see
 
 import json
 import re
+import zlib
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -16,7 +17,7 @@ from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
 from scaleledger_server.errors import Invalid, Refusal
-from scaleledger_server.limits import BODY_BYTES_MAX
+from scaleledger_server.limits import BODY_BYTES_MAX, UNPACKED_BYTES_MAX, UNPACKED_TIMES_MAX
 
 HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 SEQ_MAX = 2**53 - 1
@@ -55,20 +56,50 @@ def parse(text: str) -> Any:
         raise ValueError("nested too deep") from error
 
 
-def read_json(request: HttpRequest, *, if_empty: Any = None) -> Any:
-    """The request's body, parsed; `if_empty` when there is none. Raises Refusal (413, 400)."""
+def read_body(request: HttpRequest) -> bytes:
+    """The request's body as its sender made it, before compression. Raises Refusal (413, 400)."""
     try:
         body = request.body
     except RequestDataTooBig as error:
         raise Refusal(413, "body_too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.") from error
     except UnreadablePostError as error:
         raise Refusal(400, "invalid", "The body broke off.") from error
+    packing = request.headers.get("Content-Encoding", "").strip().lower()
+    if packing in {"", "identity"}:
+        return body
+    if packing != "gzip":
+        raise Refusal(400, "invalid", "Content-Encoding must be gzip, or not be there.")
+    return unpacked(body)
+
+
+def unpacked(body: bytes) -> bytes:
+    """What was gzipped, no more of it than the limits allow. Raises Refusal (413, 400)."""
+    bytes_max = min(UNPACKED_BYTES_MAX, UNPACKED_TIMES_MAX * len(body))
+    gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = gunzip.decompress(body, bytes_max + 1)
+    except zlib.error as error:
+        raise Refusal(400, "invalid", "The body is no gzip.") from error
+    if len(plain) > bytes_max:
+        raise Refusal(413, "body_too_large", f"The body is larger than {bytes_max} bytes when it is unpacked.")
+    if not gunzip.eof or gunzip.unused_data:
+        raise Refusal(400, "invalid", "The body is not one whole gzip stream.")
+    return plain
+
+
+def parsed(body: bytes, *, if_empty: Any = None) -> Any:
+    """A body's JSON; `if_empty` when there is none. Raises Refusal (400)."""
     if not body.strip():
         return if_empty
     try:
         return parse(body.decode("utf-8"))
     except ValueError as error:
         raise Refusal(400, "invalid", f"The body is no JSON in UTF-8: {shown(str(error))}.") from error
+
+
+def read_json(request: HttpRequest, *, if_empty: Any = None) -> Any:
+    """The request's body, parsed; `if_empty` when there is none. Raises Refusal (413, 400)."""
+    return parsed(read_body(request), if_empty=if_empty)
 
 
 def shown(text: str, chars_max: int = 120) -> str:

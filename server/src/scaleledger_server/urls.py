@@ -13,6 +13,7 @@ from ninja import NinjaAPI
 from scaleledger_server.devices.api import router as devices
 from scaleledger_server.errors import Refusal, busy, refused
 from scaleledger_server.market.api import router as market
+from scaleledger_server.weighing.api import plain_router as plain_weighing
 from scaleledger_server.weighing.api import router as weighing
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 api = NinjaAPI(title="ScaleLedger", version="1", docs_url=None, openapi_url="api/openapi.json")
 api.add_router("devices/api/", devices)
 api.add_router("api/weighing/", weighing)
+api.add_router("weighing/api/", plain_weighing)
 api.add_router("market/api/", market)
 
 
@@ -38,6 +40,7 @@ def on_database_trouble(_request: HttpRequest, error: Any) -> HttpResponse:
 
 urlpatterns = [
     path("", include("scaleledger_server.weighing.urls")),
+    path("admin/second-factor/", include("scaleledger_server.people.urls")),
     path("admin/", admin.site.urls),
     re_path(r"^admin$", RedirectView.as_view(pattern_name="admin:index")),
     path("", api.urls),

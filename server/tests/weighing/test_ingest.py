@@ -30,7 +30,10 @@ def test_the_mixed_example_is_what_the_server_says(db):
     _, api = join(LedgerOf())
     batch = example("weighing_batch.two")
     batch["records"][1]["measured_at"] = "soon"
-    assert api.deliver_batch(batch)[1] == example("batch_result.mixed")
+    _, body = api.deliver_batch(batch)
+    receipt = body.pop("receipt")
+    assert body == example("batch_result.mixed")
+    assert (receipt["upto_seq"], receipt["hash"]) == (1, batch["records"][0]["ledger"]["hash"])
 
 
 @pytest.mark.parametrize("name", ["weighing_record.plain", "weighing_record.ledger"])

@@ -1,67 +1,123 @@
-"""Taking weighings in over HTTP: one, or a batch with an outcome per record."""
+"""Taking weighings in over HTTP: one, or a batch with an outcome per record; in the ledger's words or the first clients'."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from scaleledger_server.bodies import read_fields, read_json
-from scaleledger_server.devices.identity import read_head
+from scaleledger_server.bodies import parsed, read_body, read_fields
+from scaleledger_server.devices.identity import Head, check_body_signature, read_head
+from scaleledger_server.devices.models import Gateway
 from scaleledger_server.devices.queries import by_authorization
 from scaleledger_server.errors import Invalid, Refusal
 from scaleledger_server.limits import BATCH_RECORDS_MAX
-from scaleledger_server.weighing.items import UUID, Item, read_item, stored_json
-from scaleledger_server.weighing.services import Outcome, ingest
+from scaleledger_server.weighing import typed
+from scaleledger_server.weighing.items import UUID, Item, plain_json, read_item, read_plain_item, stored_json
+from scaleledger_server.weighing.services import Outcome, Verdict, ingest
 
 router = Router(tags=["weighing"])
+plain_router = Router(tags=["weighing"])
 
 
-@router.post("records/", summary="Deliver one weighing", operation_id="deliver")
-def deliver(request: HttpRequest) -> HttpResponse:
-    """`weighing_record`, bearer. 201 (new) or 200 (held) `stored_record`; 409 `uuid_conflict`; 422."""
+def _signed_body(request: HttpRequest) -> tuple[Gateway, bytes]:
+    """Who delivers, and what, once both are proved."""
     gateway = by_authorization(request.headers.get("Authorization", ""))
-    now = timezone.now()
-    item = read_item(read_json(request), gateway.mac_address, now)
-    [verdict] = ingest(gateway, [item], None, now)
+    body = read_body(request)
+    check_body_signature(gateway, request.headers.get("Scaleledger-Signature", ""), body)
+    return gateway, body
+
+
+def _stored(gateway: Gateway, item: Item, now: datetime) -> tuple[int, Item, datetime]:
+    """Take one record in: 201 or 200, and the record as it is held since when. Raises Refusal `uuid_conflict`, Invalid."""
+    [verdict], _ = ingest(gateway, [item], None, now)
     if verdict.outcome is Outcome.CONFLICT:
         raise Refusal(409, "uuid_conflict", verdict.detail)
     if verdict.outcome is Outcome.INVALID:
         raise Invalid(verdict.detail, "ledger.hash")
     assert verdict.held is not None, "a created or held record is there to show"
     assert verdict.received_at is not None, "and so is its time"
-    created = verdict.outcome is Outcome.CREATED
-    body = stored_json(verdict.held, verdict.received_at)
-    return HttpResponse(body, status=201 if created else 200, content_type="application/json")
+    return (201 if verdict.outcome is Outcome.CREATED else 200), verdict.held, verdict.received_at
+
+
+@router.post("records/", summary="Deliver one weighing", operation_id="deliver")
+def deliver(request: HttpRequest) -> HttpResponse:
+    """`weighing_record`, bearer, signature. 201 (new) or 200 (held) `stored_record`; 409 `uuid_conflict`; 422."""
+    gateway, body = _signed_body(request)
+    now = timezone.now()
+    status, held, received_at = _stored(gateway, read_item(parsed(body), gateway.mac_address, now), now)
+    return HttpResponse(stored_json(held, received_at), status=status, content_type="application/json")
+
+
+@plain_router.post("records/", summary="Deliver one weighing, as the first clients do", operation_id="deliver_plain")
+def deliver_plain(request: HttpRequest) -> HttpResponse:
+    """`plain_record`, bearer. 201 (new) or 200 (held); 409 `uuid_conflict`; 422; 403 `key_required` where not allowed."""
+    gateway, body = _signed_body(request)
+    if not settings.PLAIN_CLIENTS:
+        raise Refusal(403, "key_required", "This server takes weighings only from gateways that prove a key.")
+    now = timezone.now()
+    status, held, received_at = _stored(gateway, read_plain_item(parsed(body), now), now)
+    return HttpResponse(plain_json(held, received_at), status=status, content_type="application/json")
 
 
 @router.post("records/batch/", summary="Deliver many weighings", operation_id="deliver_batch")
 def deliver_batch(request: HttpRequest) -> HttpResponse:
-    """`weighing_batch`, bearer. 200 `batch_result`: an outcome per record, in order. 422 only for a broken envelope."""
-    gateway = by_authorization(request.headers.get("Authorization", ""))
+    """`weighing_batch`, bearer, signature. 200 `batch_result`: an outcome per record, in order, and a receipt.
+
+    422 only for a broken envelope.
+    """
+    gateway, body = _signed_body(request)
     now = timezone.now()
-    fields = read_fields(read_json(request), ("records", "head"))
+    items, refused, head = _read_batch(body, gateway.mac_address, now)
+    verdicts, receipt = ingest(gateway, [item for item in items if item is not None], head, now)
+    answer = {
+        "results": _results(items, refused, verdicts),
+        "anchor": {"seq": gateway.anchor_seq, "hash": gateway.anchor_hash} if gateway.anchor_seq else None,
+        "receipt": receipt,
+    }
+    return HttpResponse(msgspec.json.encode(answer), content_type="application/json")
+
+
+Refused = dict[int, dict[str, Any]]
+
+
+def _read_batch(body: bytes, mac_address: str, now: datetime) -> tuple[Sequence[Item | None], Refused, Head]:
+    """The items, None where one is refused; the refusals by place; the head. Raises Refusal for a broken envelope."""
+    quick = typed.read_batch(body, mac_address, now)
+    if quick is not None and None not in quick.items:
+        return quick.items, {}, quick.head
+    fields = read_fields(parsed(body), ("records", "head"))
     values = fields["records"]
     if not isinstance(values, list) or not 1 <= len(values) <= BATCH_RECORDS_MAX:
         raise Invalid(f"records must be a list of 1 to {BATCH_RECORDS_MAX}.", "records")
     head = read_head(fields["head"])
+    items: list[Item | None] = list(quick.items) if quick is not None else [None] * len(values)
+    refused: Refused = {}
+    for place, item in enumerate(items):
+        if item is None:
+            try:
+                items[place] = read_item(values[place], mac_address, now)
+            except Invalid as refusal:
+                said = {"uuid": _claimed_uuid(values[place]), "outcome": Outcome.INVALID, "detail": refusal.detail}
+                refused[place] = said
+    return items, refused, head
 
+
+def _results(items: Sequence[Item | None], refused: Refused, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    judged = iter(verdicts)
     results: list[dict[str, Any]] = []
-    items: list[Item] = []
-    places: list[int] = []
-    for place, value in enumerate(values):
-        try:
-            items.append(read_item(value, gateway.mac_address, now))
-            places.append(place)
-            results.append({"uuid": items[-1].uuid})
-        except Invalid as refusal:
-            results.append({"uuid": _claimed_uuid(value), "outcome": Outcome.INVALID, "detail": refusal.detail})
-    for place, verdict in zip(places, ingest(gateway, items, head, now), strict=True):
-        results[place]["outcome"] = verdict.outcome
-        if verdict.detail:
-            results[place]["detail"] = verdict.detail
-    anchor = {"seq": gateway.anchor_seq, "hash": gateway.anchor_hash} if gateway.anchor_seq else None
-    return JsonResponse({"results": results, "anchor": anchor})
+    for place, item in enumerate(items):
+        if item is None:
+            results.append(refused[place])
+            continue
+        verdict = next(judged)
+        result = {"uuid": item.uuid, "outcome": verdict.outcome}
+        results.append({**result, "detail": verdict.detail} if verdict.detail else result)
+    return results
 
 
 def _claimed_uuid(value: Any) -> str | None:

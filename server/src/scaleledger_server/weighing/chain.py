@@ -11,8 +11,8 @@ from typing import Any
 from scaleledger_server.bodies import parse
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.weighing.items import GENESIS, Item
+from scaleledger_server.weighing.lookups import ITEM_COLUMNS, item_of
 from scaleledger_server.weighing.models import WeighingRecord
-from scaleledger_server.weighing.queries import ITEM_COLUMNS, item_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ whose two halves disagree is refused.
 import hashlib
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from scaleledger_server.bodies import HASH, parse, read_count, read_fields, read_instant, read_match, read_text
 from scaleledger_server.errors import Invalid
@@ -21,11 +23,16 @@ WEIGHT_MAX, WEIGHT_STEP = Decimal(10) ** 14, Decimal("0.000001")
 KINDS = frozenset({"weighing", "void", "correction"})
 GENESIS = "0" * 64
 RECORD_FIELDS = ("uuid", "rfid_uid", "weight", "measured_at")
+PLAIN_FIELDS = ("uuid", "rfid_card_uid", "weight", "measured_at")
+SUSPECT_AHEAD = timedelta(minutes=5)
 PAYLOAD_FIELDS = ("v", "gateway", "seq", "uuid", "kind", "station", "card", "weight", "unit", "measured_at")
 
 
-class Item(NamedTuple):
-    """A record that may be stored. `seq` is None and `payload` and `hash` are "" when the client keeps no ledger."""
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """A record that may be stored. `seq` is None and `payload` and `hash` are "" when the client keeps no ledger.
+
+    The fields bear the names of the columns they go to.
+    """
 
     uuid: str
     rfid_uid: str
@@ -74,6 +81,28 @@ def read_item(value: Any, mac_address: str, now: datetime) -> Item:
     return _with_ledger(item, fields["ledger"], mac_address, now) if "ledger" in fields else item
 
 
+def read_plain_item(value: Any, now: datetime) -> Item:
+    """`plain_record` of the contract. Raises Invalid.
+
+    The first clients write the site's local time and label it UTC, so the time is taken as stated and `time_is_suspect`
+    tells it from a credible one.
+    """
+    fields = read_fields(value, PLAIN_FIELDS)
+    weight = _weight(fields["weight"])
+    return Item(
+        read_match(fields["uuid"], "uuid", UUID, "a UUID in lower case"),
+        read_text(fields["rfid_card_uid"], "rfid_card_uid", 50),
+        weight,
+        format(weight, "f"),
+        read_instant(fields["measured_at"], "measured_at", now),
+    )
+
+
+def time_is_suspect(measured_at: datetime, received_at: datetime) -> bool:
+    """Whether a weighing claims to come from the future: a clock or an offset is wrong."""
+    return measured_at > received_at + SUSPECT_AHEAD
+
+
 def _weight(value: Any) -> Decimal:
     if type(value) is int:
         value = Decimal(value)
@@ -105,7 +134,8 @@ def _with_ledger(item: Item, value: Any, mac_address: str, now: datetime) -> Ite
     _agree("measured_at", read_instant(stated["measured_at"], "payload.measured_at", now), item.measured_at)
     if not isinstance(stated["kind"], str) or stated["kind"] not in KINDS:
         raise Invalid("payload.kind must be weighing, void or correction.", "payload.kind")
-    return item._replace(
+    return msgspec.structs.replace(
+        item,
         weight_text=printed,
         seq=seq,
         payload=payload,
@@ -124,7 +154,7 @@ def _agree(name: str, stated: Any, outside: Any) -> None:
 
 def offered_text(item: Item) -> str:
     """An item as one JSON text, for a person to look at and to tell one offer from another."""
-    facts = item._asdict() | {"weight": item.weight_text, "measured_at": item.measured_at.isoformat()}
+    facts = msgspec.structs.asdict(item) | {"weight": item.weight_text, "measured_at": item.measured_at.isoformat()}
     return json.dumps(facts, ensure_ascii=False, sort_keys=True)
 
 
@@ -139,5 +169,21 @@ def stored_json(item: Item, received_at: datetime) -> str:
     }
     if item.seq is not None:
         body["ledger"] = {"seq": item.seq, "payload": item.payload, "hash": item.hash}
+    return _with_number(body, item)
+
+
+def plain_json(item: Item, received_at: datetime) -> str:
+    """What the first clients read after an upload: their own words, and when it was received."""
+    body = {
+        "uuid": item.uuid,
+        "rfid_card_uid": item.rfid_uid,
+        "weight": 0,
+        "measured_at": item.measured_at.isoformat(),
+        "received_at": received_at.isoformat(),
+    }
+    return _with_number(body, item)
+
+
+def _with_number(body: dict[str, Any], item: Item) -> str:
     number = format(Decimal(item.weight_text), "f")
     return json.dumps(body).replace('"weight": 0', f'"weight": {number}', 1)

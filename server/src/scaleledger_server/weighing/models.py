@@ -1,18 +1,37 @@
-"""A weighing at the centre. Rows are only ever added: triggers refuse the rest, whoever asks (migration 0002)."""
+"""Weighings at the centre. Rows are only ever added: triggers refuse the rest, whoever asks (migrations 0002, 0003).
+
+On PostgreSQL the records lie in one partition per month of `received_at`. What must be unique over all months stands in
+the slim RecordKey, which also finds a record without searching the months. Only LedgerState is renewed.
+"""
 
 from typing import Any, NoReturn
 
+from django.conf import settings
 from django.db import models
 
 from scaleledger_server.devices.models import Gateway
 
 
-class WeighingRecord(models.Model):
+class AppendOnly(models.Model):
+    """Rows that services add with their own statements, and that nobody alters."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError(f"A {self._meta.verbose_name} is written by weighing.services and never altered.")
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError(f"A {self._meta.verbose_name} is never deleted.")
+
+
+class WeighingRecord(AppendOnly):
     """One record as a gateway delivered it.
 
     `weight_text` holds the printed digits and is what comparisons use; `weight` is for sorting and sums. `seq`,
     `payload` and `hash` are the ledger's (None and "" from a client that keeps none). `measured_at` is the gateway's
-    time, `received_at` ours, both UTC. Never made through the ORM: ingest writes a batch with one statement.
+    time, `received_at` ours, both UTC; `time_suspect` marks a weighing from the future. Never made through the ORM:
+    ingest writes a batch with one statement. The gateway's row is kept in being by its LedgerState.
     """
 
     class Kind(models.TextChoices):
@@ -20,8 +39,10 @@ class WeighingRecord(models.Model):
         VOID = "void"
         CORRECTION = "correction"
 
-    uuid = models.CharField(max_length=36, unique=True)
-    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="records", db_index=False)
+    uuid = models.CharField(max_length=36)
+    gateway = models.ForeignKey(
+        Gateway, on_delete=models.PROTECT, related_name="records", db_index=False, db_constraint=False
+    )
     seq = models.BigIntegerField(null=True)
     rfid_uid = models.CharField(max_length=50, blank=True)
     weight = models.DecimalField(max_digits=20, decimal_places=6)
@@ -34,18 +55,106 @@ class WeighingRecord(models.Model):
     hash = models.CharField(max_length=64, blank=True)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.WEIGHING)
     refers_to = models.CharField(max_length=100, blank=True)
+    time_suspect = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["gateway", "seq"], name="record_by_seq"),
+            models.Index(fields=["measured_at"], name="record_by_time"),
+            models.Index(fields=["rfid_uid", "measured_at"], name="record_by_card"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.weight_text} {self.unit} at {self.measured_at:%Y-%m-%d %H:%M:%S}"
+
+
+class RecordKey(AppendOnly):
+    """That a record is held, and where: uuid and (gateway, seq) are unique over all months."""
+
+    uuid = models.UUIDField(primary_key=True)
+    gateway = models.ForeignKey(
+        Gateway, on_delete=models.PROTECT, related_name="record_keys", db_index=False, db_constraint=False
+    )
+    seq = models.BigIntegerField(null=True)
+    record_id = models.BigIntegerField()
+    received_at = models.DateTimeField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["gateway", "seq"], name="one_record_per_seq")]
 
     def __str__(self) -> str:
-        return f"{self.weight_text} {self.unit} at {self.measured_at:%Y-%m-%d %H:%M:%S}"
+        return str(self.uuid)
 
-    def save(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise TypeError("Weighings are taken in by weighing.services.ingest and never altered.")
 
-    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise TypeError("Weighings are never deleted.")
+class LedgerState(models.Model):
+    """How far a gateway's ledger is held here without a gap, every link proved; ingest's own account.
+
+    Records 1 to `held_seq` are all held and `held_hash` is the last one's hash (64 zeros before the first). `top_seq` is
+    the highest number held at all; `absorbed` counts deliveries of what was held already. `receipt_*` tell the last
+    receipt given with a batch.
+    """
+
+    gateway = models.OneToOneField(Gateway, on_delete=models.PROTECT, primary_key=True, related_name="ledger_state")
+    held_seq = models.BigIntegerField(default=0)
+    held_hash = models.CharField(max_length=64, default="0" * 64)
+    top_seq = models.BigIntegerField(default=0)
+    absorbed = models.BigIntegerField(default=0)
+    receipt_seq = models.BigIntegerField(default=0)
+    receipt_hash = models.CharField(max_length=64, blank=True, default="")
+    receipt_at = models.DateTimeField(null=True)
+    receipt_signature = models.CharField(max_length=128, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"held 1 to {self.held_seq}"
+
+
+class SignedHead(AppendOnly):
+    """A head that came with a batch and bears the gateway's own signature: evidence for every record up to `seq`."""
+
+    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="signed_heads", db_index=False)
+    seq = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["gateway", "seq"], name="one_signed_head_per_seq")]
+
+    def __str__(self) -> str:
+        return f"head {self.seq}"
+
+
+class Amendment(AppendOnly):
+    """A person's later word on a record, which itself stays as it is: it is void, or its values should read otherwise.
+
+    All amendments form one chain: `hash` = SHA-256(prev_hash ‖ `text`), `text` being this amendment's canonical JSON, and
+    `signature` is the server's over number and hash. `weight_text`, `unit` and `rfid_uid` are "" in a void.
+    """
+
+    class Kind(models.TextChoices):
+        VOID = "void"
+        CORRECTION = "correction"
+
+    number = models.BigIntegerField(primary_key=True)
+    kind = models.CharField(max_length=10, choices=Kind)
+    record_uuid = models.UUIDField(db_index=True)
+    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="amendments")
+    weight_text = models.CharField(max_length=30, blank=True)
+    unit = models.CharField(max_length=8, blank=True)
+    rfid_uid = models.CharField(max_length=50, blank=True)
+    reason = models.CharField(max_length=500)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    text = models.TextField()
+    prev_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.record_uuid}"
 
 
 class IngestConflict(models.Model):

@@ -1,48 +1,11 @@
 """Reads of weighings."""
 
-from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from django.db.models import Count, QuerySet
 
-from scaleledger_server.devices.models import Gateway
-from scaleledger_server.weighing.items import Item
 from scaleledger_server.weighing.models import WeighingRecord
-
-ITEM_COLUMNS = (
-    "uuid", "rfid_uid", "weight_text", "measured_at", "seq", "payload", "hash", "station", "unit", "kind", "refers_to",
-)  # fmt: skip
-
-
-class Held(NamedTuple):
-    """A stored record, whose it is, and since when."""
-
-    gateway_id: int
-    item: Item
-    received_at: datetime
-
-
-def item_of(row: Sequence[Any]) -> Item:
-    """A row of ITEM_COLUMNS as the item it was."""
-    uuid, rfid_uid, weight_text, *others = row
-    return Item(uuid, rfid_uid, Decimal(weight_text), weight_text, *others)
-
-
-def held(uuids: Collection[str]) -> dict[str, Held]:
-    """Stored records by uuid, of any gateway."""
-    if not uuids:
-        return {}
-    rows = WeighingRecord.objects.filter(uuid__in=uuids).values_list("gateway_id", "received_at", *ITEM_COLUMNS)
-    return {row[2]: Held(row[0], item_of(row[2:]), row[1]) for row in rows}
-
-
-def hashes(gateway: Gateway, seqs: Collection[int]) -> dict[int, str]:
-    """The hashes held under these numbers."""
-    rows = WeighingRecord.objects.filter(gateway=gateway, seq__in=seqs).values_list("seq", "hash")
-    return {seq: digest for seq, digest in rows if seq is not None}
-
 
 def newest(limit: int) -> QuerySet[WeighingRecord]:
     """The records that came last, newest first."""

@@ -1,0 +1,160 @@
+"""The quick way from a batch's bytes to items: one typed decode, no dictionary and no object per field.
+
+It may only shorten the way, never decide otherwise than `items.read_item`: whatever is not plainly in order (a field more,
+a payload that is not canonical, a number written unusually) is left to the careful reading, which also words the refusal.
+A test compares the two on many bodies.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from scaleledger_server.bodies import HASH, SEQ_MAX, read_instant
+from scaleledger_server.devices.identity import Head, read_head
+from scaleledger_server.errors import Invalid
+from scaleledger_server.limits import BATCH_RECORDS_MAX, PAYLOAD_CHARS_MAX
+from scaleledger_server.weighing.items import PRINTED_WEIGHT, UUID, Item
+
+PLAIN_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,6})?", re.ASCII)
+ESCAPED_ASCII = re.compile(rb"\\u00[0-7]", re.ASCII)
+RECORD_KEYS = (b'"uuid"', b'"rfid_uid"', b'"weight"', b'"measured_at"', b'"ledger"', b'"payload"')
+SHARED_KEYS = (b'"seq"', b'"hash"')
+ENVELOPE_KEYS = (b'"records"', b'"head"', b'"signature"')
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+class _Ledger(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    seq: Annotated[int, Meta(ge=1, le=SEQ_MAX)]
+    payload: Annotated[str, Meta(max_length=PAYLOAD_CHARS_MAX)]
+    hash: str
+
+
+class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    uuid: str
+    rfid_uid: Annotated[str, Meta(max_length=50)]
+    weight: msgspec.Raw
+    measured_at: Annotated[str, Meta(max_length=40)]
+    ledger: _Ledger
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    seq: int
+    hash: str
+    signature: str
+
+
+class _Batch(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    records: Annotated[list[_Record], Meta(min_length=1, max_length=BATCH_RECORDS_MAX)]
+    head: _Head
+
+
+class _Payload(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    card: str
+    driver: str
+    gateway: str
+    kind: Literal["weighing", "void", "correction"]
+    measured_at: Annotated[str, Meta(max_length=40)]
+    mode: str
+    raw: str
+    role: str
+    seq: int
+    station: Annotated[str, Meta(min_length=1, max_length=100)]
+    unit: Annotated[str, Meta(max_length=8)]
+    uuid: str
+    v: Literal[1]
+    weight: str
+    boot_id: str | UnsetType = UNSET
+    details: dict[str, str] | UnsetType = UNSET
+    evidence: dict[str, str] | UnsetType = UNSET
+    monotonic_ms: int | UnsetType = UNSET
+    refers_to: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
+    software: str | UnsetType = UNSET
+    utc_offset_min: int | UnsetType = UNSET
+
+
+_BATCH = msgspec.json.Decoder(_Batch)
+_PAYLOAD = msgspec.json.Decoder(_Payload)
+_CANONICAL = msgspec.json.Encoder(order="sorted")
+
+
+class Quick(NamedTuple):
+    """A batch of which every item, or None in its place, was read."""
+
+    items: Sequence[Item | None]
+    head: Head
+
+
+def read_batch(body: bytes, mac_address: str, now: datetime) -> Quick | None:
+    """`weighing_batch` from this gateway; None, or None in an item's place, where it must be read carefully.
+
+    Raises Invalid for a head that is none.
+    """
+    try:
+        batch = _BATCH.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not _each_key_stands_once(body, len(batch.records)):
+        return None
+    head = read_head(msgspec.structs.asdict(batch.head))
+    return Quick([_item(record, mac_address, now) for record in batch.records], head)
+
+
+def _each_key_stands_once(body: bytes, records: int) -> bool:
+    """Whether no key can stand twice. Inside a text a quote is escaped, so a quoted name is a key or a whole text."""
+    if b"\\u00" in body and ESCAPED_ASCII.search(body):
+        return False  # a name, or a character that no database takes, may be written in escapes
+    count = body.count
+    return (
+        all(count(key) == records for key in RECORD_KEYS)
+        and all(count(key) == records + 1 for key in SHARED_KEYS)
+        and all(count(key) == 1 for key in ENVELOPE_KEYS)
+    )
+
+
+def _item(record: _Record, mac_address: str, now: datetime) -> Item | None:
+    ledger = record.ledger
+    payload = ledger.payload
+    try:
+        stated = _PAYLOAD.decode(payload)
+        same = _CANONICAL.encode(stated) == payload.encode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    number, printed = bytes(record.weight), stated.weight
+    if not (
+        same
+        and stated.gateway == mac_address
+        and stated.seq == ledger.seq
+        and stated.uuid == record.uuid
+        and stated.card == record.rfid_uid
+        and UUID.fullmatch(record.uuid)
+        and HASH.fullmatch(ledger.hash)
+        and PRINTED_WEIGHT.fullmatch(printed)
+        and PLAIN_NUMBER.fullmatch(number)
+    ):
+        return None
+    weight = Decimal(number.decode())
+    measured_at = _instant(stated.measured_at, now)
+    if measured_at is None or weight != Decimal(printed):
+        return None
+    if record.measured_at != stated.measured_at and measured_at != _instant(record.measured_at, now):
+        return None
+    refers_to = stated.refers_to
+    return Item(
+        record.uuid, record.rfid_uid, weight, printed, measured_at, ledger.seq, payload, ledger.hash, stated.station,
+        stated.unit, stated.kind, "" if refers_to is UNSET else refers_to,
+    )  # fmt: skip
+
+
+def _instant(text: str, now: datetime) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC and EARLIEST <= moment <= now + timedelta(days=1):
+            return moment
+        return read_instant(text, "measured_at", now)
+    except (ValueError, Invalid):
+        return None
