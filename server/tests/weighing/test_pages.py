@@ -1,49 +1,78 @@
 """The page and the admin: everything is escaped, nothing can be changed from the page."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from gateway_ledgers import MAC
-from scaleledger_server.devices import services
+from gateway_ledgers import MAC, START
+from scaleledger_server.devices import services as devices
 from scaleledger_server.devices.models import Gateway
 
 EVIL = "<script>alert(1)</script>"
 
 
-def test_it_works(joined, ledger):
+@pytest.fixture
+def person(db):
+    client = Client()
+    client.force_login(User.objects.create_user("viewer"))
+    return client
+
+
+def test_it_works(joined, ledger, person):
     gateway, api = joined
-    services.describe(gateway, EVIL, "")
+    devices.describe(gateway, EVIL, "")
     api.deliver(ledger.record(station=EVIL, card="<b>", weight="75.50"))
-    services.note_heartbeat(gateway, {"queued": 7}, ledger_time())
+    devices.note_heartbeat(gateway, {"queued": 7, "version": "0.1.0<i>"}, START)
     for path in ("/", "/lists/"):
-        answer = Client().get(path)
+        answer = person.get(path)
         text = answer.content.decode()
         assert answer.status_code == 200
         assert EVIL not in text
         assert "<b>" not in text
-        assert all(part in text for part in (MAC, "75.50 kg", "&lt;b&gt;", "active", "<td>7\n"))
+        assert "<i>" not in text
+        assert all(part in text for part in (MAC, "75.50 kg", "&lt;b&gt;", "active", ">7\n", "0.1.0&lt;i&gt;"))
         assert "default-src 'self'" in answer["Content-Security-Policy"]
-    assert Client().post("/").status_code == 405
+    assert person.post("/").status_code == 405
 
 
-def ledger_time():
-    from gateway_ledgers import START
+def test_without_a_login_it_leads_to_one(db):
+    assert Client().get("/")["Location"] == "/admin/login/?next=/"
+    assert Client().get("/lists/", headers={"X-Refresh": "1"}).status_code == 401
 
-    return START
 
-
-def test_an_empty_server_has_a_page_too(db):
+def test_open_pages_need_none(db, settings):
+    settings.OPEN_PAGES = True
     assert b"Nothing has been weighed yet" in Client().get("/").content
 
 
-def test_the_page_loads_only_its_own_files(db):
-    text = Client().get("/").content.decode()
+def test_the_page_loads_only_its_own_files(person):
+    text = person.get("/").content.decode()
     assert "http://" not in text
     assert "https://" not in text
     for name in ("plain.css", "refresh.js", "icon.svg"):
         assert f"/static/weighing/{name}" in text
+
+
+def test_a_late_gateway_stands_out(joined, person):
+    gateway, _ = joined
+    devices.note_heartbeat(gateway, {}, START)
+    devices.watch(START + timedelta(hours=1))
+    text = person.get("/lists/").content.decode()
+    assert "Open alarms" in text
+    assert '<mark class="late">late</mark>' in text
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_the_number_of_queries_is_constant(joined, ledger, person, django_assert_num_queries, count):
+    _, api = joined
+    api.deliver_batch(ledger.batch(count))
+    for n in range(count):
+        Gateway.objects.create(mac_address=f"02:00:00:00:00:{n:02x}")
+    with django_assert_num_queries(7):  # session, person and factor; then alarms, gateways, records, amendments
+        assert person.get("/lists/").status_code == 200
 
 
 @pytest.fixture
@@ -53,14 +82,12 @@ def administrator(db):
     return client
 
 
-@pytest.mark.parametrize(
-    ("action", "status"), [("approve", "active"), ("revoke", "inactive"), ("rotate", "pending")]
-)
+@pytest.mark.parametrize(("action", "status"), [("approve", "active"), ("revoke", "inactive"), ("rotate", "pending")])
 def test_a_gateway_is_approved_revoked_rotated_by_hand(administrator, action, status):
     gateway = Gateway.objects.create(mac_address=MAC, public_key="d7" * 32)
     page = reverse("admin:devices_gateway_changelist")
     assert gateway.fingerprint.encode() in administrator.get(page).content
-    administrator.post(page, {"action": action, "_selected_action": [gateway.pk]})
+    administrator.post(page, {"action": action, "_selected_action": [gateway.pk], "confirmed": "yes"})
     gateway.refresh_from_db()
     assert gateway.status == status
 

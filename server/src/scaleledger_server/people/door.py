@@ -87,15 +87,23 @@ def to_factor(request: HttpRequest, lacking: str) -> HttpResponse:
 
 
 def for_people(view: View) -> View:
-    """A page that needs a login, with the second factor where there is one, unless OPEN_PAGES is set."""
+    """A page that needs a login, with the second factor where there is one, unless OPEN_PAGES is set.
+
+    Who may not see it is led to the login; a script that refreshes a page gets 401 instead.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if settings.OPEN_PAGES:
             return view(request, *args, **kwargs)
-        if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path(), reverse("admin:login"))
-        lacking = factors.missing(request.user)
-        return to_factor(request, lacking) if lacking else view(request, *args, **kwargs)
+        known = request.user.is_authenticated
+        lacking = factors.missing(request.user) if known else "login"
+        if not lacking:
+            return view(request, *args, **kwargs)
+        if ASKED_BY_A_SCRIPT in request.headers:
+            return HttpResponse("Log in again.", status=401, content_type="text/plain")
+        if known:
+            return to_factor(request, lacking)
+        return redirect_to_login(request.get_full_path(), reverse("admin:login"))
 
     return guarded

@@ -8,7 +8,16 @@ let lostAt = null;
 async function refresh() {
   if (!document.hidden) {
     try {
-      const answer = await fetch(lists.dataset.source, { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      const answer = await fetch(lists.dataset.source, {
+        cache: "no-store",
+        headers: { "X-Refresh": "1" },
+        redirect: "error",
+        signal: AbortSignal.timeout(5000),
+      });
+      if (answer.status === 401) {
+        location.reload(); // the session ended: the page itself leads to the login
+        return;
+      }
       if (!answer.ok) throw new Error(String(answer.status));
       lists.innerHTML = await answer.text();
       lostAt = null;
