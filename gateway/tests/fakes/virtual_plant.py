@@ -129,6 +129,9 @@ class AnyCard:
     def standing(self, uid):
         return CardStanding.KNOWN
 
+    def about(self, uid):
+        return None
+
 
 class Process:
     """One life of the gateway, wired as the product wires it."""

@@ -1,9 +1,14 @@
 """What this machine is called: labels for people and for the centre's URLs, never an identity (that is the key)."""
 
+import platform
+import shutil
 import socket
+import time
 import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from scaleledger.domain.standing import HostReport
 
 NETWORK_CARDS = Path("/sys/class/net")
 
@@ -38,3 +43,18 @@ def ip_address(towards: str) -> str:
             return str(probe.getsockname()[0])
     except OSError:
         return ""
+
+
+def report(folder: Path) -> HostReport | None:
+    """The machine under the gateway; its disk is the one that `folder` lies on. None when that does not answer."""
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return HostReport(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}"[:100],
+        uptime_s=int(time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()),
+        disk_free_bytes=disk.free,
+        disk_total_bytes=disk.total,
+    )

@@ -5,11 +5,13 @@ that waits is the commit, in a task of its own; the state machine is told how it
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from scaleledger.app.ports import Accept, Cards, CardStanding, Clock, Ledger, Link, LinkReceiver, Transport
+from scaleledger.app.ports import Accept, CardStanding, Link, LinkReceiver, LinkState, Transport
+from scaleledger.app.surroundings import Provenance, Source, StationCounts, Surroundings
+from scaleledger.domain.catalogue import Card
+from scaleledger.domain.channel import LiveWeight
 from scaleledger.domain.commands import Command, Lamps, Show, Speak
 from scaleledger.domain.errors import LedgerError, StoreError, StoreFull
 from scaleledger.domain.guidance import GUIDANCE, Notice
@@ -21,49 +23,11 @@ from scaleledger.domain.weighing import Draft, Record
 from scaleledger.observe.log import get_logger
 from scaleledger.wire.driver import Driver
 
+__all__ = ["Provenance", "Source", "StationCounts", "Surroundings", "WeighingStation"]
+
 log = get_logger()
 
 LOGGED_PER_REASON = 3  # problems of one kind that get a log line each; after that, one line per hundred
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a station's facts come from: a transport, and the driver each of its links gets."""
-
-    transport: Transport
-    open_driver: Callable[[], Driver]
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What every record says of where it was made, and the two things that make it unique."""
-
-    new_uuid: Callable[[], str]
-    boot_id: str
-    utc_offset_min: Callable[[], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every station of a gateway shares."""
-
-    clock: Clock
-    ledger: Ledger
-    cards: Cards
-    provenance: Provenance
-
-
-@dataclass(slots=True)
-class StationCounts:
-    """What went through a station since its start. frames = readings + cards + keys + other facts."""
-
-    bytes: int = 0
-    facts: int = 0
-    readings: int = 0
-    cards: int = 0
-    problems: Counter[str] = field(default_factory=Counter)
-    saved: int = 0
-    refused: int = 0
 
 
 class WeighingStation:
@@ -99,6 +63,8 @@ class WeighingStation:
         self._timer_at = 0.0
         self._dark_at: float | None = None
         self._untold: Record | None = None
+        self._means: tuple[str, Card | None] = ("", None)
+        self._rest: asyncio.Event | None = None
 
     @property
     def transport(self) -> Transport:
@@ -127,6 +93,34 @@ class WeighingStation:
     @property
     def _scale_wire(self) -> "_Wire | None":
         return next((w for w in reversed(self._wires) if w.is_scale), None)
+
+    @property
+    def live(self) -> LiveWeight:
+        """What the indicator shows right now, whatever the station is doing."""
+        reading, wire = self.machine.reading, self._scale_wire
+        weight = reading.weight if reading is not None else None
+        waiting = wire is None and self.transport.status.state is LinkState.WAITING
+        return LiveWeight(
+            self.name,
+            weight,
+            ((reading.unit or self._rules.unit or "") if reading is not None and weight is not None else ""),
+            reading.stable if reading is not None else None,
+            self.machine.state.value,
+            "up" if wire is not None else "opening" if waiting else "down",
+            self.machine.card,
+        )
+
+    @property
+    def busy(self) -> bool:
+        """A weighing is under way: between the card, or the load, and the end of its commit."""
+        return bool(self._commits) or self.machine.state in {State.MEASURING, State.SAVING}
+
+    async def wait_idle(self) -> None:
+        """Return when no weighing is under way."""
+        while self.busy:
+            if self._rest is None:
+                self._rest = asyncio.Event()
+            await self._rest.wait()
 
     async def run(self) -> None:
         """Serve until cancelled; a commit under way is finished first. Started anew, it begins with a fresh machine."""
@@ -205,6 +199,7 @@ class WeighingStation:
         self.counts.cards += 1
         standing = self._cards.standing(card.uid)
         log.info("biz.card", station=self.name, card=card.uid, standing=standing.value)
+        self._means = (card.uid, self._cards.about(card.uid))
         return self.machine.card_seen(now, card, known=standing is CardStanding.KNOWN)
 
     def _take_other(self, fact: Fact) -> list[Effect]:
@@ -243,6 +238,7 @@ class WeighingStation:
     def _commit_over(self, task: asyncio.Task[None]) -> None:
         """The world's failures were dealt with in the task; what is left is our own mistake, and goes up."""
         self._commits.discard(task)
+        self._note_rest()
         if not task.cancelled():
             task.result()
 
@@ -292,7 +288,7 @@ class WeighingStation:
             boot_id=self._provenance.boot_id,
             utc_offset_min=self._provenance.utc_offset_min(),
             evidence=wanted.evidence,
-            details=wanted.details,
+            details=wanted.details + self._meaning(wanted.card),
         )
         try:
             record = await self._ledger.append(draft)
@@ -311,10 +307,18 @@ class WeighingStation:
             self._on_saved(record)
         self._pump(clock.monotonic())
 
+    def _meaning(self, uid: str) -> tuple[tuple[str, str], ...]:
+        """The names that the card stood for when it was presented."""
+        seen, card = self._means
+        card = card if seen == uid else self._cards.about(uid) if uid else None
+        named = (("producer", card.producer), ("species", card.species)) if card is not None else ()
+        return tuple(pair for pair in named if pair[1])
+
     # -- bytes out and timers -----------------------------------------------------------------------------------------
 
     def _pump(self, now: float) -> None:
         """Send what is due, and be woken when the next thing is."""
+        self._note_rest()
         wanted = self.machine.get_timer()
         if self._dark_at is not None and (wanted is None or self._dark_at < wanted):
             wanted = self._dark_at
@@ -329,6 +333,11 @@ class WeighingStation:
             self._timer.cancel()
         self._timer_at = wanted
         self._timer = asyncio.get_running_loop().call_at(max(wanted, now), self._guard(self._woken))
+
+    def _note_rest(self) -> None:
+        if self._rest is not None and not self.busy:
+            self._rest.set()
+            self._rest = None
 
     def _woken(self) -> None:
         self._timer = None

@@ -68,24 +68,54 @@ class Supervisor:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._parts: list[tuple[Part, Callable[[], Awaitable[None]]]] = []
+        self._parts: dict[Part, Callable[[], Awaitable[None]]] = {}
+        self._tasks: dict[Part, asyncio.Task[None]] = {}
+        self._running = False
 
     def part(self, name: str) -> Part:
         """A new part, to be given its work by `add`."""
         return Part(name)
 
     def add(self, part: Part, run: Callable[[], Awaitable[None]]) -> None:
-        """`run` is a coroutine function that works until cancelled, or returns when its work is done for good."""
-        self._parts.append((part, run))
+        """`run` is a coroutine function that works until cancelled, or returns when its work is done for good.
+
+        It begins at once if the others run already.
+        """
+        self._parts[part] = run
+        if self._running:
+            self._start(part)
+
+    async def remove(self, part: Part) -> None:
+        """End a part in good order, for good; returns when it has ended. One that is not here (any more) is no mistake."""
+        self._parts.pop(part, None)
+        await self._stop(part)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until `stop` is set, then end them in reverse order."""
-        tasks = [asyncio.create_task(self._keep(part, run), name=part.name) for part, run in self._parts]
+        self._running = True
+        for part in self._parts:
+            self._start(part)
         try:
             await stop.wait()
         finally:
-            for task in reversed(tasks):
-                await _end(task)
+            self._running = False
+            while self._tasks:
+                await self._stop(next(reversed(self._tasks)))
+
+    def _start(self, part: Part) -> None:
+        self._tasks[part] = asyncio.create_task(self._keep(part, self._parts[part]), name=part.name)
+
+    async def _stop(self, part: Part) -> None:
+        """Asked twice, a part is cancelled once, so that it can end in its own order."""
+        task = self._tasks.get(part)
+        if task is None:
+            return
+        if not task.cancelling():
+            task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        self._tasks.pop(part, None)
 
     async def _keep(self, part: Part, run: Callable[[], Awaitable[None]]) -> None:
         delay_s, clock = RESTART_S[0], asyncio.get_running_loop().time

@@ -12,7 +12,7 @@ LOOK_EVERY_S = 2.0
 
 
 class Watch:
-    """Looks at every station every two seconds."""
+    """Looks at every station every two seconds. `stations` may change while it works."""
 
     def __init__(self, stations: Sequence[WeighingStation]) -> None:
         self._stations = stations
@@ -26,6 +26,9 @@ class Watch:
 
     def look(self) -> None:
         """Log what changed since the last look."""
+        names = {station.name for station in self._stations}
+        for gone in self._said.keys() - names:
+            del self._said[gone]
         for station in self._stations:
             words = station.silence
             if words == self._said.get(station.name, ""):

@@ -13,6 +13,7 @@ from scaleledger import __version__
 COMMANDS = {
     "run": "Run the gateway.",
     "check": "Say what a configuration would do, without doing it.",
+    "scan": "Show the serial ports of this machine.",
     "demo": "Server, gateway and simulated hardware, live in the terminal.",
     "simulate": "Play a scale or a reader on a real port.",
     "decode": "Show what a driver makes of bytes.",

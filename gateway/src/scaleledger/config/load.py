@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from scaleledger.app.clock import SystemClock
-from scaleledger.config.model import Config, UplinkSection
+from scaleledger.config.model import Config, StationSection, UplinkSection
 from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.station import Mode
 from scaleledger.drivers import WITH_CARDS, open_driver
@@ -79,19 +79,24 @@ def known_cards(path: Path, config: Config) -> frozenset[str] | None:
 
 
 def _in_words(path: Path, error: ErrorDetails) -> str:
+    return f"{path}: {said_of(error, Config)}"
+
+
+def said_of(error: ErrorDetails, model: type[BaseModel] = StationSection) -> str:
+    """One fault that the schema of `model` found: key and words."""
     place = [str(part) for part in error["loc"]]
     key = ".".join(place)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(place[-1], _names_at(place[:-1]), n=1, cutoff=0.5)
-        return f"{path}: {key}: no such key" + (f"; did you mean {near[0]!r}?" if near else "")
+        near = difflib.get_close_matches(place[-1], _names_at(model, place[:-1]), n=1, cutoff=0.5)
+        return f"{key}: no such key" + (f"; did you mean {near[0]!r}?" if near else "")
     if error["type"] == "missing":
-        return f"{path}: {key}: is required and missing"
-    return f"{path}: {key}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"
+        return f"{key}: is required and missing"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"
 
 
-def _names_at(place: list[str]) -> list[str]:
+def _names_at(top: type[BaseModel], place: list[str]) -> list[str]:
     """The keys that may stand in the section at `place`."""
-    model: Any = Config
+    model: Any = top
     for part in place:
         if part.isdigit():
             continue
@@ -118,35 +123,39 @@ def _beyond_the_schema(path: Path, config: Config) -> Iterator[str]:
         if station.name in names:
             yield f"{path}: {key}.name: {station.name!r} is used twice; every record names its station"
         names.add(station.name)
-        if station.unit is not None:
-            try:
-                fields.known_unit(station.unit)
-            except ValueError as wrong:
-                yield f"{path}: {key}.unit: {wrong}"
-        yield from _check_port(path, key, station.driver, station.url, station.options)
-        if station.mode is Mode.TAG and station.reader is None and station.driver not in WITH_CARDS:
-            yield f'{path}: {key}.mode: "tag" needs cards: add a reader table, or an indicator with a reader of its own'
-        if station.reader is not None:
-            yield from _check_port(
-                path, f"{key}.reader", station.reader.driver, station.reader.url, station.reader.options
-            )
-    if not config.station:
-        yield f"{path}: station: at least one [[station]] is needed"
+        for place, words in faults_of(station):
+            yield f"{path}: {key}.{place}: {words}"
+    if not config.station and all(uplink.stations == "none" for uplink in config.uplink):
+        yield f"{path}: station: at least one [[station]] is needed, or an [[uplink]] that may assign some"
     if config.log.file is not None and not (path.parent / config.log.file).parent.is_dir():
         yield f"{path}: log.file: there is no folder {(path.parent / config.log.file).parent}"
     for n, uplink in enumerate(config.uplink):
         yield from _check_uplink(path, f"uplink.{n}", uplink)
 
 
-def _check_port(path: Path, key: str, driver: str, url: str, options: dict[str, Any]) -> Iterator[str]:
+def faults_of(station: StationSection) -> Iterator[tuple[str, str]]:
+    """What is wrong with a station beyond its schema: key and words."""
+    if station.unit is not None:
+        try:
+            fields.known_unit(station.unit)
+        except ValueError as wrong:
+            yield "unit", str(wrong)
+    yield from _faults_of_port("", station.driver, station.url, station.options)
+    if station.mode is Mode.TAG and station.reader is None and station.driver not in WITH_CARDS:
+        yield "mode", '"tag" needs cards: add a reader table, or an indicator with a reader of its own'
+    if station.reader is not None:
+        yield from _faults_of_port("reader.", station.reader.driver, station.reader.url, station.reader.options)
+
+
+def _faults_of_port(place: str, driver: str, url: str, options: dict[str, Any]) -> Iterator[tuple[str, str]]:
     try:
         open_driver(driver, **options)
     except (ValueError, TypeError) as wrong:
-        yield f"{path}: {key}.driver: {wrong}"
+        yield f"{place}driver", str(wrong)
     try:
         open_transport(url, clock=SystemClock())
     except ValueError as wrong:
-        yield f"{path}: {key}.url: {wrong}"
+        yield f"{place}url", str(wrong)
 
 
 def _check_uplink(path: Path, key: str, uplink: UplinkSection) -> Iterator[str]:

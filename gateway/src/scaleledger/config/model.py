@@ -16,6 +16,7 @@ from scaleledger.domain.stability import Evidence
 from scaleledger.domain.station import Mode
 from scaleledger.drivers import takes
 
+Assignable = Literal["none", "serial", "any"]
 Weight = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -127,11 +128,23 @@ class UplinkSection(Section):
     pending_interval_s: float = Field(
         10.0, gt=0, le=3600, description="Between two questions while approval is pending."
     )
+    server_key: str = Field(
+        "",
+        pattern=r"^$|^[0-9a-f]{64}$",
+        description="The centre's key that receipts are proved with, in hex; the first one it shows if empty.",
+    )
+    stations: Assignable = Field(
+        "serial",
+        description='What the centre may assign: "none", "serial" (serial ports that the scan shows), "any" address.',
+    )
+    ports: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (), max_length=16, description='More device paths for the scan, as "/dev/serial/by-id/*".'
+    )
     sweep_interval_s: float = Field(5.0, gt=0, le=3600, description="The fallback look for undelivered records.")
 
 
 class CardsSection(Section):
-    """Cards known here. With none, every card is taken and its text kept."""
+    """Cards known here. They go before the centre's list; with neither, every card is taken and its text kept."""
 
     known: tuple[str, ...] = Field((), max_length=100_000, description="Known cards.")
     file: Path | None = Field(None, description="A file with one card per line; the rest of a line is ignored.")

@@ -18,7 +18,7 @@ class Credentials:
     """What the centre knows this gateway by. `token` is empty until approved; `ever_approved` survives a lost token.
 
     `public_key` is hex, the half of the ledger's signing key that the centre may know. `token_expires_at` is None for a token
-    without an end.
+    without an end. `server_key` (hex) is the centre's own, that receipts are proved with; "" while none is known.
     """
 
     mac_address: str

@@ -52,7 +52,8 @@ class Clock(Protocol):
 class Store:
     """An open data folder. Made by `open`; its parts are `ledger`, `outbox`, `identity`, `cards` and `assignment`."""
 
-    def __init__(self, key: SigningKey, opening: Opening) -> None:
+    def __init__(self, key: SigningKey, opening: Opening, folder: Path) -> None:
+        self.folder = folder
         self._key = key
         self._parts = AsyncExitStack()
         self._writer: Writer
@@ -93,7 +94,7 @@ class Store:
             )
             broken = await reader.run(newest_broken)
             books = await reader.run(read_books)
-            store = cls(key, replace(opening, broken=broken))
+            store = cls(key, replace(opening, broken=broken), path)
             store.cards = Cards(folder.database, await reader.run(read_cards))
             parts.callback(store.cards.close)
             store.assignment = Assigned(orm)

@@ -1,16 +1,14 @@
 """A claim code on its way to the gateway: a private file in the data folder, put there whether the gateway runs or not."""
 
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 
-from scaleledger.domain.standing import Claim
+from scaleledger.domain.errors import ClaimMistyped
+from scaleledger.domain.standing import Claim, claim_of
 
 CLAIM = "claim"
 CODE_CHARS_MAX = 100
-_CODE = re.compile(r"([0-9A-HJKMNP-TV-Z]{4})-?((?:[0-9A-HJKMNP-TV-Z]{4}-?){4})")
-_READ_AS = str.maketrans("OIL", "011")
 
 
 def leave_claim(folder: Path, code: str) -> None:
@@ -34,8 +32,9 @@ def read_claim(folder: Path) -> Claim | None:
             text = file.read(CODE_CHARS_MAX).decode("ascii", "replace")
     except OSError:
         return None
-    found = _CODE.fullmatch(text.strip().upper().translate(_READ_AS))
-    return Claim(found[1], found[2].replace("-", "")) if found is not None else None
+    with suppress(ClaimMistyped):
+        return claim_of(text)
+    return None
 
 
 def drop_claim(folder: Path) -> None:

@@ -41,6 +41,9 @@ class KnownCards:
     def standing(self, uid):
         return CardStanding.KNOWN if not self.known or uid in self.known else CardStanding.UNKNOWN
 
+    def about(self, uid):
+        return None
+
 
 def surroundings(store, *cards):
     numbers = iter(range(1, 10**9))

@@ -1,0 +1,58 @@
+"""What a station is given: where its facts come from, what all stations of a gateway share; and what it counts."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scaleledger.app.ports import Cards, Clock, Ledger, Transport
+from scaleledger.domain.catalogue import Card
+from scaleledger.wire.driver import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a station's facts come from: a transport, and the driver each of its links gets."""
+
+    transport: Transport
+    open_driver: Callable[[], Driver]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What every record says of where it was made, and the two things that make it unique."""
+
+    new_uuid: Callable[[], str]
+    boot_id: str
+    utc_offset_min: Callable[[], int]
+
+
+class Catalogued(Cards, Protocol):
+    """Cards that stand for something."""
+
+    def about(self, uid: str) -> Card | None:
+        """What a card stands for; None if nothing is known of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every station of a gateway shares."""
+
+    clock: Clock
+    ledger: Ledger
+    cards: Catalogued
+    provenance: Provenance
+
+
+@dataclass(slots=True)
+class StationCounts:
+    """What went through a station since its start. frames = readings + cards + keys + other facts."""
+
+    bytes: int = 0
+    facts: int = 0
+    readings: int = 0
+    cards: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    saved: int = 0
+    refused: int = 0
