@@ -3,9 +3,48 @@
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
+from django.db import connection
+from django.test import TransactionTestCase
 
+from databases import NoDatabase, Servers, append_only_lifted
 from gateway_ledgers import LedgerOf
 from server_api import Api, join
+
+servers = Servers()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="for the server's tests")
+    parser.addoption("--redis", action="store_true", help="the server's tests use a real Valkey")
+
+
+def pytest_configure(config):
+    try:
+        if config.getoption("--database") == "postgresql":
+            servers.start_postgresql()
+        if config.getoption("--redis"):
+            servers.start_redis()
+    except NoDatabase as error:
+        servers.stop()
+        pytest.exit(f"No PostgreSQL for the tests: {error}. Set TEST_DATABASE_URL, or install it.", returncode=3)
+
+
+def pytest_unconfigure(config):
+    servers.stop()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tables_that_may_be_emptied_between_tests():
+    """A test with real transactions ends with a flush, which the append-only triggers would refuse."""
+    flush = TransactionTestCase._fixture_teardown
+
+    def lifted(self):
+        with append_only_lifted(connection):
+            flush(self)
+
+    TransactionTestCase._fixture_teardown = lifted
+    yield
+    TransactionTestCase._fixture_teardown = flush
 
 
 @pytest.fixture(autouse=True)

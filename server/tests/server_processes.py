@@ -8,6 +8,9 @@ import subprocess
 import sys
 import time
 
+from django.conf import settings
+
+from databases import fresh_database, rows
 from server_api import proved, sign_body
 
 STARTUP_S = 30
@@ -18,13 +21,20 @@ class ServerProcess:
 
     def __init__(self, folder):
         self.folder = folder
+        self.database_url = fresh_database()
         self.port_file = folder / "port"
         self.process = None
         self.port = 0
 
     def environment(self):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALELEDGER_SERVER_")}
-        return {**kept, "SCALELEDGER_SERVER_DATA_DIR": str(self.folder), "PYTHONWARNINGS": "default"}
+        stated = {"DATA_DIR": str(self.folder), "DATABASE_URL": self.database_url, "REDIS_URL": settings.REDIS_URL}
+        named = {f"SCALELEDGER_SERVER_{name}": value for name, value in stated.items()}
+        return {**kept, **named, "PYTHONWARNINGS": "default"}
+
+    def rows(self, query):
+        """What its database answers, asked past the process."""
+        return rows(self.folder, self.database_url, query)
 
     def command(self, *words, check=True):
         return subprocess.run(

@@ -1,5 +1,7 @@
 """Whatever is thrown at the door: an answer in the contract's form, and never a 5xx."""
 
+import json
+
 import pytest
 from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
@@ -129,8 +131,8 @@ def test_a_database_that_cannot_write_is_tried_again(joined, ledger, monkeypatch
         raise OperationalError("database is locked")
 
     monkeypatch.setattr(weighing_api, "ingest", locked)
-    answer = api.client.post(
-        "/api/weighing/records/", ledger.record(), content_type="application/json", headers=api.headers()
-    )
+    body = json.dumps(ledger.record()).encode()
+    headers = api.headers() | api._signature(body)
+    answer = api.client.post("/api/weighing/records/", body, content_type="application/json", headers=headers)
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert not WeighingRecord.objects.exists()

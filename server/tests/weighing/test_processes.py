@@ -1,10 +1,8 @@
 """A real `serve` process: many clients at once, a stop on request, and `kill -9` in the middle of the load."""
 
-import contextlib
 import http.client
 import json
 import socket
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -135,8 +133,7 @@ def test_what_was_acknowledged_survives_kill_9_exactly_once(server):
     assert sum(u.failures for u in uploaders) >= KILLS
     acknowledged = uploaders[0].acknowledged | uploaders[1].acknowledged
     assert len(acknowledged) == 1300
-    with contextlib.closing(sqlite3.connect(server.folder / "server.sqlite3")) as database:
-        counts = database.execute("SELECT count(*), count(DISTINCT uuid) FROM weighing_weighingrecord").fetchone()
-    assert counts == (1300, 1300)
+    counts = server.rows("SELECT count(*), count(DISTINCT uuid) FROM weighing_weighingrecord")
+    assert counts == [(1300, 1300)]
     report = json.loads(server.command("chain_check", "--json", "--complete").stdout)
     assert (report["ok"], report["gateways"][0]["records"]) == (True, 1300)

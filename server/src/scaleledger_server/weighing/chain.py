@@ -10,9 +10,10 @@ from typing import Any
 
 from scaleledger_server.bodies import parse
 from scaleledger_server.devices.models import Gateway
+from scaleledger_server.weighing.amendments import wrong
 from scaleledger_server.weighing.items import GENESIS, Item
 from scaleledger_server.weighing.lookups import ITEM_COLUMNS, item_of
-from scaleledger_server.weighing.models import WeighingRecord
+from scaleledger_server.weighing.models import Amendment, WeighingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,33 @@ def check(gateway: Gateway) -> ChainReport:
     return report
 
 
+@dataclass(slots=True)
+class AmendmentsReport:
+    """What the walk over all amendments found."""
+
+    amendments: int = 0
+    bad: Bad | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.bad is None
+
+    def described(self) -> dict[str, Any]:
+        return {**asdict(self), "ok": self.ok}
+
+
+def check_amendments() -> AmendmentsReport:
+    """Walk the chain of amendments, to the end or to the first bad one."""
+    report, prev_hash = AmendmentsReport(), GENESIS
+    for amendment in Amendment.objects.order_by("number").iterator(chunk_size=1000):
+        why = wrong(amendment, report.amendments + 1, prev_hash)
+        if why:
+            report.bad = Bad(report.amendments + 1, why)
+            return report
+        report.amendments, prev_hash = amendment.number, amendment.hash
+    return report
+
+
 def _wrong(item: Item, last_seq: int, prev_hash: str, gateway: Gateway) -> str:
     if item.seq != last_seq + 1:
         return "is missing"
@@ -67,11 +95,12 @@ def _wrong(item: Item, last_seq: int, prev_hash: str, gateway: Gateway) -> str:
         return "hash does not follow from its payload and the record before it"
     if item.seq == gateway.anchor_seq and item.hash != gateway.anchor_hash:
         return "is not the one that the gateway's signed head named"
-    altered = _altered_column(item, gateway.mac_address)
+    altered = altered_column(item, gateway.mac_address)
     return f"{altered} was altered: it is not what the payload says" if altered else ""
 
 
-def _altered_column(item: Item, mac_address: str) -> str:
+def altered_column(item: Item, mac_address: str) -> str:
+    """The first column that is not what the payload says; "" when all are."""
     try:
         stated = parse(item.payload)
         measured_at = datetime.fromisoformat(stated["measured_at"]).astimezone(UTC)

@@ -67,13 +67,14 @@ def ingest(gateway: Gateway, items: Sequence[Item], head: Head | None, now: date
         for item in judged.before_others:
             if item.uuid in created:
                 _keep(gateway, item, IngestConflict.Kind.SUCCESSOR, now)
-        _tell(gateway, items, created)
+        newest = {item.station: item for item in items if item.uuid in created}
+        _tell(gateway, newest)
         verdicts = _verdicts(gateway, items, created, judged, now)
         if head is not None:
             _take_head(gateway, items, head, now)
         receipt = receipts.made(gateway.mac_address, state.held_seq, state.held_hash, now)
         absorbed = sum(verdict.outcome is Outcome.HELD for verdict in verdicts) if len(created) < len(items) else 0
-        progress.note(state, absorbed, receipt, now)
+        progress.note(state, absorbed, newest, receipt, now)
     return Ingested(verdicts, receipt)
 
 
@@ -132,9 +133,8 @@ def _take_head(gateway: Gateway, items: Sequence[Item], head: Head, now: datetim
         )
 
 
-def _tell(gateway: Gateway, items: Sequence[Item], created: set[str]) -> None:
+def _tell(gateway: Gateway, newest: dict[str, Item]) -> None:
     """Show the pages that watch the newest record of each station; they are told after the commit."""
-    newest = {item.station: item for item in items if item.uuid in created}
     if newest:
         records = [shown(item) for item in newest.values()]
         notices.tell_viewers(gateway.pk, {"type": "weighings", "records": records})

@@ -91,7 +91,7 @@ class LedgerState(models.Model):
 
     Records 1 to `held_seq` are all held and `held_hash` is the last one's hash (64 zeros before the first). `top_seq` is
     the highest number held at all; `absorbed` counts deliveries of what was held already. `receipt_*` tell the last
-    receipt given with a batch.
+    receipt given with a batch; `latest` names each station's newest record: {station: [seq or None, uuid]}.
     """
 
     gateway = models.OneToOneField(Gateway, on_delete=models.PROTECT, primary_key=True, related_name="ledger_state")
@@ -103,6 +103,7 @@ class LedgerState(models.Model):
     receipt_hash = models.CharField(max_length=64, blank=True, default="")
     receipt_at = models.DateTimeField(null=True)
     receipt_signature = models.CharField(max_length=128, blank=True, default="")
+    latest = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return f"held 1 to {self.held_seq}"
@@ -137,7 +138,7 @@ class Amendment(AppendOnly):
 
     number = models.BigIntegerField(primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind)
-    record_uuid = models.UUIDField(db_index=True)
+    record_uuid = models.CharField(max_length=36, db_index=True)
     gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="amendments")
     weight_text = models.CharField(max_length=30, blank=True)
     unit = models.CharField(max_length=8, blank=True)

@@ -69,6 +69,4 @@ def add_month(cursor: Any, month: datetime) -> None:
 
 def refuse_truncate(cursor: Any, table: str) -> None:
     """A row's triggers come down to a partition by themselves, a statement's do not."""
-    cursor.execute(
-        f"CREATE TRIGGER weighing_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION weighing_refuse()"
-    )
+    cursor.execute(f"CREATE TRIGGER weighing_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION weighing_refuse()")

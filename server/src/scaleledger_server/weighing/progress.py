@@ -3,15 +3,17 @@
 Whoever adds records of a gateway first locks its LedgerState, so that two workers never judge the same links at once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.weighing.items import GENESIS, Item, link
 from scaleledger_server.weighing.lookups import links
 from scaleledger_server.weighing.models import LedgerState, WeighingRecord
 
+STATIONS_MAX = 256
 WALK_SLICES = (1, 500, 1000, 1000, 1000, 1000)
 """How many rows that wait above are read at a time, so many in all per batch; the next batch goes on."""
 
@@ -103,10 +105,18 @@ def _walk(state: LedgerState) -> None:
             return
 
 
-def note(state: LedgerState, absorbed: int, receipt: dict[str, object] | None, now: datetime) -> None:
-    """Write the state down, with the receipt that will be given once this is committed."""
+def note(
+    state: LedgerState, absorbed: int, newest: Mapping[str, Item], receipt: dict[str, Any] | None, now: datetime
+) -> None:
+    """Write the state down, with each station's newest item and the receipt that will be given once this is committed."""
     state.absorbed += absorbed
-    fields = {name: getattr(state, name) for name in ("held_seq", "held_hash", "top_seq", "absorbed")}
+    for station, item in newest.items():
+        seq, _ = state.latest.get(station, (None, ""))
+        room = station in state.latest or len(state.latest) < STATIONS_MAX
+        if room and (seq is None or item.seq is None or item.seq > seq):
+            state.latest[station] = [item.seq, item.uuid]
+    columns = ("held_seq", "held_hash", "top_seq", "absorbed", "latest")
+    fields = {name: getattr(state, name) for name in columns}
     if receipt is not None:
         fields |= {
             "receipt_seq": receipt["upto_seq"],

@@ -34,5 +34,5 @@ def receipt(gateway: Gateway) -> dict[str, Any] | None:
 
 
 def heartbeat_answer(gateway: Gateway) -> dict[str, Any]:
-    """This app's part of `heartbeat_answer`."""
+    """What weighing says in `heartbeat_answer`."""
     return {"receipt": receipt(gateway)}

@@ -5,6 +5,7 @@ The record table is made anew and filled from the old one, as neither database c
 """
 
 import hashlib
+import json
 from typing import Any
 
 import django.db.models.deletion
@@ -101,9 +102,18 @@ def fill(_apps: Any, schema_editor: Any) -> None:
             held_seq, held_hash = _proved(cursor, gateway_id)
             cursor.execute(
                 "INSERT INTO weighing_ledgerstate (gateway_id, held_seq, held_hash, top_seq, absorbed, receipt_seq, "
-                "receipt_hash, receipt_signature) VALUES (%s, %s, %s, %s, 0, 0, '', '')",
-                [gateway_id, held_seq, held_hash, top_seq],
+                "receipt_hash, receipt_signature, latest) VALUES (%s, %s, %s, %s, 0, 0, '', '', %s)",
+                [gateway_id, held_seq, held_hash, top_seq, json.dumps(_latest(cursor, gateway_id))],
             )
+
+
+def _latest(cursor: Any, gateway_id: int) -> dict[str, Any]:
+    cursor.execute(
+        f"SELECT station, seq, uuid FROM {TABLE} WHERE id IN "
+        f"(SELECT max(id) FROM {TABLE} WHERE gateway_id = %s GROUP BY station)",
+        [gateway_id],
+    )
+    return {station: [seq, uuid] for station, seq, uuid in cursor.fetchall()}
 
 
 def _proved(cursor: Any, gateway_id: int) -> tuple[int, str]:
@@ -205,6 +215,7 @@ class Migration(migrations.Migration):
                 ("receipt_hash", models.CharField(blank=True, default="", max_length=64)),
                 ("receipt_at", models.DateTimeField(null=True)),
                 ("receipt_signature", models.CharField(blank=True, default="", max_length=128)),
+                ("latest", models.JSONField(default=dict)),
             ],
         ),
         migrations.CreateModel(
@@ -226,7 +237,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("number", models.BigIntegerField(primary_key=True, serialize=False)),
                 ("kind", models.CharField(choices=[("void", "Void"), ("correction", "Correction")], max_length=10)),
-                ("record_uuid", models.UUIDField(db_index=True)),
+                ("record_uuid", models.CharField(db_index=True, max_length=36)),
                 ("weight_text", models.CharField(blank=True, max_length=30)),
                 ("unit", models.CharField(blank=True, max_length=8)),
                 ("rfid_uid", models.CharField(blank=True, max_length=50)),

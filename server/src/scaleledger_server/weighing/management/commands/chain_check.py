@@ -15,7 +15,7 @@ from scaleledger_server.weighing import chain
 class Command(BaseCommand):
     """Proves the held ledgers."""
 
-    help = "Walk each gateway's records: gaps, hashes, anchor. Exits 1 at the first bad one."
+    help = "Walk each gateway's records (gaps, hashes, anchor) and all amendments. Exits 1 when one is bad."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("mac_address", nargs="?")
@@ -31,12 +31,16 @@ class Command(BaseCommand):
             if not gateways:
                 raise CommandError(f"No gateway {options['mac_address']} is registered.")
         reports = [chain.check(gateway) for gateway in gateways]
-        ok = all(report.ok and not (options["complete"] and report.pending) for report in reports)
+        amendments = chain.check_amendments()
+        ok = amendments.ok and all(r.ok and not (options["complete"] and r.pending) for r in reports)
         if options["json"]:
-            self.stdout.write(json.dumps({"ok": ok, "gateways": [r.described() for r in reports]}, indent=2))
+            said = {"ok": ok, "gateways": [r.described() for r in reports], "amendments": amendments.described()}
+            self.stdout.write(json.dumps(said, indent=2))
         else:
             for report in reports:
                 self.stdout.write(_line(report))
+            if amendments.bad:
+                self.stdout.write(f"amendments  BAD  number {amendments.bad.seq} {amendments.bad.why}")
         if not ok:
             sys.exit(1)
 
