@@ -8,7 +8,6 @@ import gc
 import random
 import socket
 
-import httpx2
 import pytest
 
 from fakes import centre as fakes
@@ -19,9 +18,10 @@ from scaleledger.app.forwarder import Forwarder
 from scaleledger.app.lifecycle import Lifecycle
 from scaleledger.domain.delivery import Outcome
 from scaleledger.domain.errors import CredentialsRefused, LinkError
+from scaleledger.domain.standing import Introduction
 from scaleledger.uplinks.central.client import CentralUplink
 
-MAC = "02:5a:1e:d6:e4:01"
+INTRODUCTION = Introduction("02:5a:1e:d6:e4:01", "dock-pc", "192.0.2.10", "Dock", "d7" * 32)
 WAYS = {
     "batch": lambda: Books(knows_mac=True),
     "single": lambda: Books(batch=False, knows_mac=True),
@@ -64,7 +64,7 @@ class Connected:
         self.centre = await self._serving.__aenter__()
         self.books = self.centre.books
         self.uplink = uplink_to(self.centre.url)
-        self.uplink.use_token((await self.uplink.sync(MAC)).token)
+        self.uplink.use_token((await self.uplink.sync(INTRODUCTION, None)).token)
         if self._fault is not None:
             self.hurry(hasty=True)
             self.centre.fault = self._fault
@@ -72,8 +72,8 @@ class Connected:
 
     def hurry(self, *, hasty):
         """Hasty to meet a fault that only time ends; a sound centre is given all the time a busy machine takes."""
-        self.uplink._client.timeout = httpx2.Timeout(0.4 if hasty else 5.0)
-        self.uplink._whole_s = 0.8 if hasty else 30.0
+        self.uplink.carrier.allow_silence(0.4 if hasty else 5.0)
+        self.uplink.carrier.whole_s = 0.8 if hasty else 30.0
 
     def heal(self):
         self.centre.fault = fakes.Answers()
@@ -148,7 +148,7 @@ async def test_away_is_a_link_error_and_the_same_client_finds_the_way_back(way):
 async def test_no_such_host_is_a_link_error(way):
     async with uplink_to("http://centre.invalid:9/") as uplink:
         with pytest.raises(LinkError, match=r"centre\.invalid"):
-            await uplink.sync(MAC)
+            await uplink.sync(INTRODUCTION, None)
 
 
 @way
@@ -216,7 +216,7 @@ async def test_a_batch_resource_that_is_gone_is_left_for_single_records_until_of
         c.books.batch = True
         await c.uplink.deliver(batch_of(weighing(3)))
         assert c.books.heads == []
-        await c.uplink.sync(MAC)
+        await c.uplink.sync(INTRODUCTION, None)
         await c.uplink.deliver(batch_of(weighing(4)))
         assert [h["seq"] for h in c.books.heads] == [4]
 
@@ -289,7 +289,7 @@ async def test_requests_carry_our_name_and_the_token_and_follow_no_redirect():
 async def test_a_certificate_that_nobody_vouches_for_is_a_link_error():
     async with serving() as centre, uplink_to(centre.url.replace("http:", "https:")) as uplink:
         with pytest.raises(LinkError):
-            await uplink.sync(MAC)
+            await uplink.sync(INTRODUCTION, None)
 
 
 async def test_closing_gives_every_connection_up():

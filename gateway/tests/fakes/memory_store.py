@@ -199,6 +199,12 @@ class MemoryStore:
             self._settled[outcome.seq] = outcome
         self._mark_soon()
 
+    async def keep_receipt(self, uplink, receipt):
+        """The plant's centre gives none."""
+
+    def receipt(self, uplink):
+        return None
+
     async def wait_for_append(self, seen):
         while len(self.disk.records) <= seen:
             await self._appended.wait()

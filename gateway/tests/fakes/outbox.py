@@ -38,6 +38,7 @@ class MemoryOutbox:
         self._owed = {}
         self.acked = set()
         self.quarantined = {}
+        self.receipts = []
         self._appended = asyncio.Event()
         for _ in range(count):
             self.append()
@@ -75,6 +76,12 @@ class MemoryOutbox:
     async def counts(self, uplink):
         return Counts(len(self.records), len(self.acked), len(self._owed), len(self.quarantined))
 
+    async def keep_receipt(self, uplink, receipt):
+        self.receipts.append(receipt)
+
+    def receipt(self, uplink):
+        return self.receipts[-1] if self.receipts else None
+
     async def settled(self):
         """Return when nothing is owed any more."""
         while self._owed:
@@ -82,16 +89,21 @@ class MemoryOutbox:
 
 
 class MemoryIdentity:
-    def __init__(self, token=""):
-        self.credentials = Credentials(MAC, "dock-pc", "192.0.2.10", token, public_key="d7" * 32)
+    """`claim` is what somebody left for the gateway."""
+
+    def __init__(self, token="", public_key="d7" * 32, claim=None):
+        self.credentials = Credentials(MAC, "dock-pc", "192.0.2.10", token, public_key=public_key)
         self.cleared = 0
         self.heartbeats = []
+        self.claim = claim
+        self.server_key = ""
 
     async def load(self):
         return self.credentials
 
-    async def keep_token(self, token, status):
-        self.credentials = replace(self.credentials, token=token, status=status, ever_approved=True)
+    async def keep_token(self, token, status, expires_at=None):
+        kept = {"token": token, "status": status, "token_expires_at": expires_at}
+        self.credentials = replace(self.credentials, **kept, ever_approved=True)
 
     async def clear_token(self, status):
         self.cleared += 1
@@ -99,3 +111,13 @@ class MemoryIdentity:
 
     async def note_heartbeat(self, at):
         self.heartbeats.append(at)
+
+    async def pin_server_key(self, key):
+        self.server_key = self.server_key or key
+        return self.server_key == key
+
+    async def take_claim(self):
+        return self.claim
+
+    async def drop_claim(self):
+        self.claim = None

@@ -24,6 +24,7 @@ from scaleledger.app.backoff import Backoff
 from scaleledger.app.ports import Clock, Outbox, Uplink
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
 from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, StoreError
+from scaleledger.domain.standing import Receipt
 from scaleledger.domain.weighing import Record
 from scaleledger.observe.log import get_logger
 
@@ -97,6 +98,7 @@ class Forwarder:
         self._cursor, self._seen, self._more, self._swept_s = 0, 0, True, -math.inf
         self._late: dict[int, _Late] = {}
         self._alone: tuple[int, int] = (0, 0)  # seq, failures in a row
+        self._receipt: Receipt | None = None
         self._nudge = asyncio.Event()
         self._flights: dict[asyncio.Task[list[ItemOutcome]], _Flight] = {}
         self._waits: dict[str, asyncio.Task[Any]] = {}
@@ -174,7 +176,19 @@ class Forwarder:
         known = [o for o in outcomes if o.outcome is not Outcome.RETRY]
         if known:
             await self._outbox.settle(self._uplink.name, known)
+        await self._keep_receipt()
         return outcomes
+
+    async def _keep_receipt(self) -> None:
+        """Hand a new receipt on. One that cannot be looked at now is followed by others."""
+        receipt = self._uplink.receipt
+        if receipt is None or receipt is self._receipt:
+            return
+        self._receipt = receipt
+        try:
+            await self._outbox.keep_receipt(self._uplink.name, receipt)
+        except StoreError as error:
+            log.warning("sys.store_failed", reason=str(error))
 
     def _look_back(self, now_s: float) -> None:
         """Put late records that are due ahead of the cursor again, and from time to time the whole outbox."""

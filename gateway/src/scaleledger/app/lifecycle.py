@@ -1,86 +1,64 @@
 """The life of a gateway at its centre: registered, approved, alive; and begun anew when the centre has forgotten it.
 
-The machine is the table below: a pure function of where we are and what happened. The shell asks the centre, waits, and
-keeps what was learned. Failures of the link are not in the table: they change nothing, and the same question is asked again
+The machine is a table (`life_table`): a pure function of where we are and what happened. The shell asks the centre, waits,
+and keeps what was learned. Failures of the link are not in the table: they change nothing, and the same question is asked again
 after a back-off. A refusal of the credentials clears the credentials and never a record. An answer that is not the
 contract's is doubted; where the heartbeat is doubted, the centre is asked for the gateway's status as a second opinion,
 so a plain server's bare 401 is told apart from a proxy's.
+
+A token that has an end is renewed before it, beside the deliveries; one that ended all the same costs a SYNC and is told
+to nobody.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from datetime import timedelta
+from typing import TypeVar
 
 from scaleledger import __version__
 from scaleledger.app.backoff import Backoff
+from scaleledger.app.life_table import (
+    HEARTBEAT_INTERVAL_S,
+    PENDING_INTERVAL_S,
+    TABLE,
+    Event,
+    Pace,
+    State,
+    rest_s,
+)
 from scaleledger.app.ports import Centre, Clock, Credentials, Identity, Outbox
-from scaleledger.domain.errors import CentreRefusal, CredentialsRefused, Disbelieved, LinkError, StoreError
-from scaleledger.domain.standing import Introduction, SignOfLife, Standing
+from scaleledger.domain.errors import (
+    ClaimRefused,
+    CredentialsRefused,
+    Disbelieved,
+    LinkError,
+    RegistrationRefused,
+    StoreError,
+)
+from scaleledger.domain.standing import (
+    Alive,
+    HostReport,
+    Introduction,
+    SignOfLife,
+    Standing,
+    StationRefused,
+    StationReport,
+    Status,
+    TokenLife,
+    clock_offset_ms,
+    fingerprint,
+)
 from scaleledger.domain.weighing import Counts, Head
 from scaleledger.observe.log import get_logger
 
 log = get_logger()
 
-HEARTBEAT_INTERVAL_S = 30.0
-PENDING_INTERVAL_S = 10.0
+RENEWAL_PAUSE_S = 60.0  # no clock, however wrong, makes us ask for tokens more often
 
-
-class State(StrEnum):
-    """Where a gateway stands with its centre (the product description's ClientState)."""
-
-    INITIALIZE = "initialize"
-    SYNC = "sync"
-    REGISTER = "register"
-    HEARTBEAT = "heartbeat"
-
-
-class Event(StrEnum):
-    """What can happen to a gateway at its centre."""
-
-    TOKEN_KEPT = "token-kept"  # noqa: S105 - the name of an event
-    NO_TOKEN = "no-token"  # noqa: S105 - the name of an event
-    NOT_REGISTERED = "not-registered"
-    PENDING = "pending"
-    APPROVED = "approved"
-    REGISTERED = "registered"
-    DECLINED = "declined"
-    ALIVE = "alive"
-    REFUSED = "refused"
-
-
-TABLE: dict[tuple[State, Event], State] = {
-    (State.INITIALIZE, Event.TOKEN_KEPT): State.HEARTBEAT,
-    (State.INITIALIZE, Event.NO_TOKEN): State.SYNC,
-    (State.SYNC, Event.NOT_REGISTERED): State.REGISTER,
-    (State.SYNC, Event.PENDING): State.SYNC,
-    (State.SYNC, Event.APPROVED): State.HEARTBEAT,
-    (State.REGISTER, Event.REGISTERED): State.SYNC,
-    (State.REGISTER, Event.DECLINED): State.SYNC,
-    (State.HEARTBEAT, Event.ALIVE): State.HEARTBEAT,
-    (State.HEARTBEAT, Event.REFUSED): State.SYNC,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long the settled states rest, in seconds."""
-
-    heartbeat_interval_s: float = HEARTBEAT_INTERVAL_S
-    pending_interval_s: float = PENDING_INTERVAL_S
-
-
-def rest_s(event: Event, pace: Pace, backoff: Backoff) -> float:
-    """How long to wait after an event; what could go round in circles waits longer each time until life is settled."""
-    if event is Event.ALIVE:
-        return pace.heartbeat_interval_s
-    if event in {Event.PENDING, Event.DECLINED}:
-        return pace.pending_interval_s
-    if event in {Event.REGISTERED, Event.REFUSED}:
-        return backoff.next_s()
-    return 0.0
+Kept = TypeVar("Kept")
+Stations = tuple[tuple[StationReport, ...], tuple[StationRefused, ...]]
 
 
 async def _no_head() -> Head | None:
@@ -91,16 +69,13 @@ async def _no_matter(_: Head) -> None:
     pass
 
 
-def _nothing() -> None:
-    pass
-
-
 class Lifecycle:
     """Keeps the gateway known to its centre; `run` it as one task. The callbacks are called from that task.
 
-    `on_approved` follows each new token, `on_cleared` each loss of credentials, `on_link_back` the first answer after the
-    link had failed, `on_anchor` each head that the centre says it has seen. `read_head` gives the ledger's head for the heartbeat. Set them before `run`. `name` is what people at
-    the centre read; the host's name stands in for it.
+    `on_approved` follows each approval, `on_cleared` each loss of credentials, `on_link_back` the first answer after the
+    link had failed, `on_anchor` each head that the centre says it has seen, `on_alive` each answer to a heartbeat.
+    `read_head`, `read_host` and `read_stations` give what the heartbeat tells. Set them before `run`. `name` is what people
+    at the centre read; the host's name stands in for it.
     """
 
     def __init__(
@@ -120,14 +95,20 @@ class Lifecycle:
         self._pace = Pace(heartbeat_interval_s, pending_interval_s)
         self._state = State.INITIALIZE
         self._backoff, self._link_backoff = Backoff(rng), Backoff(rng)
-        self._token = ""
+        self._token, self._token_life = "", TokenLife()
+        self._renew_after_s = 0.0
+        self._expired = False
         self._offers_known = False
-        self._told = self._disk_told = ""
+        self._clock_offset_ms: int | None = None
+        self._told = self._disk_told = self._standing_told = self._key_told = ""
         self.read_head: Callable[[], Awaitable[Head | None]] = _no_head
         self.on_anchor: Callable[[Head], Awaitable[None]] = _no_matter
-        self.on_approved: Callable[[], None] = _nothing
-        self.on_cleared: Callable[[], None] = _nothing
-        self.on_link_back: Callable[[], None] = _nothing
+        self.on_approved: Callable[[], None] = lambda: None
+        self.on_cleared: Callable[[], None] = lambda: None
+        self.on_link_back: Callable[[], None] = lambda: None
+        self.on_alive: Callable[[Alive], None] = lambda _: None
+        self.read_host: Callable[[], HostReport | None] = lambda: None
+        self.read_stations: Callable[[], Stations] = lambda: ((), ())
 
     @property
     def state(self) -> State:
@@ -168,38 +149,91 @@ class Lifecycle:
     def _begin(self, credentials: Credentials) -> Event:
         if not credentials.token:
             return Event.NO_TOKEN
-        self._use(credentials.token)
+        self._use(credentials.token, TokenLife(credentials.token_expires_at, self._clock.monotonic()))
         return Event.TOKEN_KEPT
 
     async def _sync(self, credentials: Credentials) -> Event:
-        status = await self._centre.sync(credentials.mac_address)
-        self._answered()
-        self._offers_known = True
+        try:
+            status = await self._ask(credentials)
+        except RegistrationRefused as refusal:
+            return self._declined(refusal)
+        await self._learn(status)
         if status.standing is Standing.NOT_REGISTERED:
             return Event.NOT_REGISTERED
         if status.standing is Standing.PENDING or not status.token:
             self._backoff.reset()
+            self._tell_pending(credentials)
             return Event.PENDING
-        await self._note(self._identity.keep_token(status.token, str(status.standing)))
-        self._use(status.token)
+        self._standing_told = ""
+        await self._take(status)
+        if self._expired:
+            self._expired = False
+            return Event.APPROVED
         log.info("net.approved", uplink=self._uplink)
         self.on_approved()
         return Event.APPROVED
 
-    async def _register(self, credentials: Credentials) -> Event:
-        introduction = Introduction(
+    async def _ask(self, credentials: Credentials) -> Status:
+        """Ask with the claim that lies ready, if one does; one that is no good is told, dropped, and done without."""
+        introduction = self._introduce(credentials)
+        claim = await self._identity.take_claim()
+        try:
+            status = await self._centre.sync(introduction, claim)
+        except ClaimRefused as refusal:
+            log.warning("net.claim_refused", uplink=self._uplink, reason=str(refusal))
+            await self._note(self._identity.drop_claim())
+            return await self._centre.sync(introduction, None)
+        if claim is not None and status.standing is Standing.ACTIVE:
+            await self._note(self._identity.drop_claim())
+        return status
+
+    def _introduce(self, credentials: Credentials) -> Introduction:
+        return Introduction(
             credentials.mac_address,
             credentials.hostname,
             credentials.ip_address,
             self._name or credentials.hostname,
             credentials.public_key,
         )
-        try:
-            await self._centre.register(introduction)
-        except CentreRefusal as refusal:
-            self._answered()
+
+    async def _learn(self, status: Status) -> None:
+        """What an answer about our standing says besides: that there is a link, what is offered, who signs receipts."""
+        self._answered()
+        self._offers_known = True
+        if not status.server_key:
+            return
+        believed = await self._note(self._identity.pin_server_key(status.server_key))
+        if believed is False and status.server_key != self._key_told:
+            self._key_told = status.server_key
+            log.warning("net.server_key_changed", uplink=self._uplink, key=status.server_key)
+
+    async def _take(self, status: Status) -> None:
+        await self._note(self._identity.keep_token(status.token, str(status.standing), status.token_expires_at))
+        self._use(status.token, TokenLife(status.token_expires_at, self._clock.monotonic()))
+
+    def _tell_pending(self, credentials: Credentials) -> None:
+        """Tell once what to compare at the centre: not at every question."""
+        if self._standing_told != "pending":
+            self._standing_told = "pending"
+            log.info(
+                "net.pending",
+                uplink=self._uplink,
+                mac_address=credentials.mac_address,
+                fingerprint=fingerprint(credentials.public_key),
+            )
+
+    def _declined(self, refusal: RegistrationRefused) -> Event:
+        self._answered()
+        if str(refusal) != self._standing_told:
+            self._standing_told = str(refusal)
             log.warning("net.declined", uplink=self._uplink, reason=str(refusal))
-            return Event.DECLINED
+        return Event.DECLINED
+
+    async def _register(self, credentials: Credentials) -> Event:
+        try:
+            await self._centre.register(self._introduce(credentials))
+        except RegistrationRefused as refusal:
+            return self._declined(refusal)
         self._answered()
         log.info("net.registered", uplink=self._uplink, mac_address=credentials.mac_address)
         return Event.REGISTERED
@@ -207,37 +241,72 @@ class Lifecycle:
     async def _live(self, credentials: Credentials) -> Event:
         """One heartbeat. A delivery may have met the refusal first: then there is no token to live with any more."""
         if not self._centre.ready:
-            return await self._clear("the centre refused a delivery's token")
+            return await self._lose(self._centre.refusal)
         try:
-            anchor = await self._centre.heartbeat(await self._sign())
+            alive = await self._beat()
+            self._answered()
+            self._backoff.reset()
+            await self._heed(alive)
+            await self._freshen(credentials)
         except CredentialsRefused as refusal:
-            return await self._clear(str(refusal))
+            return await self._lose(refusal)
         except Disbelieved as doubt:
             if await self._is_disowned(credentials):
                 return await self._clear(f"{doubt}; the centre's status of this gateway agrees")
             raise
-        self._answered()
-        self._backoff.reset()
-        await self._note(self._identity.note_heartbeat(self._clock.now()))
-        if anchor is not None:
-            await self._note(self.on_anchor(anchor))
-        log.debug("net.heartbeat", uplink=self._uplink)
-        if not self._offers_known:
-            with suppress(LinkError):
-                await self._centre.sync(credentials.mac_address)
-                self._offers_known = True
         return Event.ALIVE
 
-    async def _note(self, noting: Awaitable[None]) -> None:
+    async def _beat(self) -> Alive:
+        """One exchange, by which the clocks are compared too."""
+        sign = await self._sign()
+        began_s = self._clock.monotonic()
+        alive = await self._centre.heartbeat(sign)
+        took_s = self._clock.monotonic() - began_s
+        if alive.server_time is not None:
+            offset_ms = clock_offset_ms(alive.server_time, sign.sent_at, took_s)
+            self._clock_offset_ms = self._clock_offset_ms if offset_ms is None else offset_ms
+        log.debug("net.heartbeat", uplink=self._uplink)
+        return alive
+
+    async def _heed(self, alive: Alive) -> None:
+        await self._note(self._identity.note_heartbeat(self._clock.now()))
+        if alive.anchor is not None:
+            await self._note(self.on_anchor(alive.anchor))
+        if alive.receipt is not None:
+            await self._note(self._outbox.keep_receipt(self._uplink, alive.receipt))
+        self.on_alive(alive)
+
+    async def _freshen(self, credentials: Credentials) -> None:
+        """Learn what the centre offers, and renew a token in time. What fails here is tried after the next heartbeat."""
+        now_s = self._clock.monotonic()
+        centre_now = self._clock.now() + timedelta(milliseconds=self._clock_offset_ms or 0)
+        with suppress(LinkError):
+            if not self._offers_known:
+                await self._learn(await self._centre.standing(credentials.mac_address))
+            if now_s < self._renew_after_s or not self._token_life.is_ending(centre_now, now_s):
+                return
+            self._renew_after_s = now_s + RENEWAL_PAUSE_S
+            try:
+                status = await self._centre.sync(self._introduce(credentials), None)
+            except RegistrationRefused as refusal:
+                self._declined(refusal)
+                return
+            await self._learn(status)
+            if status.standing is Standing.ACTIVE and status.token:
+                await self._take(status)
+                log.debug("net.token_renewed", uplink=self._uplink)
+
+    async def _note(self, noting: Awaitable[Kept]) -> Kept | None:
         """Keep what can be asked for again; a disk that refuses it says nothing of the link."""
         try:
-            await noting
+            kept = await noting
         except StoreError as error:
             if str(error) != self._disk_told:
                 self._disk_told = str(error)
                 log.warning("sys.store_failed", reason=str(error))
-        else:
-            self._disk_told = ""
+            return None
+        self._disk_told = ""
+        return kept
 
     async def _sign(self) -> SignOfLife:
         """The books; a disk that cannot be read does not make the gateway look dead."""
@@ -246,6 +315,8 @@ class Lifecycle:
             counts, head = await self._outbox.counts(self._uplink), await self.read_head()
         except StoreError as error:
             log.warning("sys.store_failed", reason=str(error))
+        receipt = self._outbox.receipt(self._uplink)
+        stations, refused = self.read_stations()
         return SignOfLife(
             version=__version__,
             sent_at=self._clock.now(),
@@ -253,26 +324,43 @@ class Lifecycle:
             quarantined=counts.quarantined,
             oldest_queued_at=counts.oldest_queued_at,
             head=head,
+            host=self.read_host(),
+            clock_offset_ms=self._clock_offset_ms,
+            receipt_seq=receipt.upto_seq if receipt is not None else 0,
+            stations=stations,
+            stations_refused=refused,
         )
 
     async def _is_disowned(self, credentials: Credentials) -> bool:
         """Whether the centre's own status says that our token is not its token for this gateway."""
-        status = await self._centre.sync(credentials.mac_address)
+        try:
+            status = await self._centre.standing(credentials.mac_address)
+        except CredentialsRefused:
+            return True
         if status.standing is Standing.ACTIVE:
             return bool(status.token) and status.token != self._token
         return True
 
+    async def _lose(self, refusal: CredentialsRefused | None) -> Event:
+        """The centre takes our token no more. That its time was over is no news to anyone, and no credential is lost."""
+        if refusal is not None and refusal.code == "token_expired":
+            self._centre.drop_token()
+            self._token, self._expired = "", True
+            self._answered()
+            return Event.EXPIRED
+        return await self._clear(str(refusal) if refusal is not None else "the centre refused a delivery's token")
+
     async def _clear(self, reason: str) -> Event:
         self._centre.drop_token()
-        self._token = ""
+        self._token, self._expired = "", False
         await self._identity.clear_token("refused")
         log.warning("net.credentials_cleared", uplink=self._uplink, reason=reason)
         self._answered()
         self.on_cleared()
         return Event.REFUSED
 
-    def _use(self, token: str) -> None:
-        self._token = token
+    def _use(self, token: str, life: TokenLife) -> None:
+        self._token, self._token_life = token, life
         self._centre.use_token(token)
 
     def _enter(self, state: State) -> None:

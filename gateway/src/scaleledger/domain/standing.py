@@ -15,6 +15,7 @@ from scaleledger.domain.weighing import Head
 
 CLAIM_CHARACTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CLAIM_LENGTH = 20
+CLOCK_EXCHANGE_MAX_S = 2.0  # a slower exchange says too little of when the other side read its clock
 _MISTAKEN = str.maketrans("OIL", "011")
 
 
@@ -170,3 +171,24 @@ class SignOfLife:
     receipt_seq: int = 0
     stations: tuple[StationReport, ...] = ()
     stations_refused: tuple[StationRefused, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLife:
+    """Until when a token is good by the centre's clock, and since when (monotonic seconds) this gateway has it."""
+
+    expires_at: datetime | None = None
+    since_s: float = 0.0
+
+    def is_ending(self, centre_now: datetime, now_s: float) -> bool:
+        """Whether less than a third of its life is left. A token without an end never ends."""
+        if self.expires_at is None:
+            return False
+        return (self.expires_at - centre_now).total_seconds() < (now_s - self.since_s) / 2
+
+
+def clock_offset_ms(server_time: datetime, sent_at: datetime, took_s: float) -> int | None:
+    """How far the centre's clock is ahead of ours, by an exchange begun at `sent_at`; None when it took too long to tell."""
+    if took_s > CLOCK_EXCHANGE_MAX_S:
+        return None
+    return round(((server_time - sent_at).total_seconds() - took_s / 2) * 1000)

@@ -16,6 +16,7 @@ from scaleledger.app.forwarder import Forwarder
 from scaleledger.app.lifecycle import Lifecycle
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import CredentialsRefused, LinkError, StoreError
+from scaleledger.domain.standing import Receipt
 from scaleledger.uplinks.central.client import CentralUplink
 
 HOUR_S = 3600.0
@@ -26,6 +27,7 @@ class MemoryUplink:
     exception for the whole batch."""
 
     name = "memory"
+    receipt = None
 
     def __init__(self, behave=lambda seq: Outcome.ACKED, *, batch_limit=10, in_flight_limit=4, latency_s=0.05):
         self.behave, self.latency_s = behave, latency_s
@@ -366,3 +368,36 @@ def test_backoff_doubles_its_ceiling_up_to_a_cap_and_forgets_on_success():
     spread = [Backoff(random.Random(seed)).next_s() for seed in range(50)]
     assert min(spread) < 0.1
     assert 0.4 < max(spread) <= 0.5
+
+
+RECEIPT = Receipt(3, "9f" * 32, "2026-11-21T02:10:03+00:00", "5c" * 64)
+
+
+@virtual
+async def test_a_receipt_is_handed_on_once_after_the_outcomes_are_kept():
+    class Watchful(MemoryOutbox):
+        async def keep_receipt(self, uplink, receipt):
+            self.receipts.append((uplink, receipt, sorted(self.acked)))
+
+    outbox, uplink = Watchful(3), MemoryUplink()
+    uplink.receipt = RECEIPT
+    async with forwarding(uplink, outbox):
+        await outbox.settled()
+        outbox.append()
+        await asyncio.sleep(10)
+    assert outbox.receipts == [("memory", RECEIPT, [1, 2, 3])]
+
+
+@virtual
+async def test_a_receipt_that_cannot_be_looked_at_does_not_stop_delivery():
+    class Unreadable(MemoryOutbox):
+        async def keep_receipt(self, uplink, receipt):
+            self.receipts.append(receipt)
+            raise StoreError("the disk cannot be read")
+
+    outbox, uplink = Unreadable(30), MemoryUplink()
+    uplink.receipt = RECEIPT
+    async with forwarding(uplink, outbox):
+        await outbox.settled()
+    assert outbox.receipts == [RECEIPT]
+    assert len(outbox.acked) == 30

@@ -8,7 +8,8 @@ from fakes.outbox import MAC, MemoryIdentity, MemoryOutbox, batch_of, weighing
 from fakes.virtual_clock import LoopClock, running, virtual
 from scaleledger.app.clock import SystemClock, boot_id, utc_offset_min
 from scaleledger.app.forwarder import Forwarder
-from scaleledger.app.lifecycle import TABLE, Event, Lifecycle, State
+from scaleledger.app.life_table import TABLE, Event, State
+from scaleledger.app.lifecycle import Lifecycle
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import StoreError
 from scaleledger.uplinks.central.client import CentralUplink
@@ -214,7 +215,7 @@ async def test_a_sick_disk_does_not_make_the_gateway_look_dead():
 @virtual
 async def test_a_disk_that_keeps_nothing_neither_hurries_the_heartbeat_nor_stops_delivery():
     class Full(MemoryIdentity):
-        async def keep_token(self, token, status):
+        async def keep_token(self, token, status, expires_at=None):
             raise StoreError("no room")
 
         async def note_heartbeat(self, at):

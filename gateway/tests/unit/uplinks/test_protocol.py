@@ -14,8 +14,10 @@ from scaleledger.domain.delivery import Batch, Outcome
 from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, RegistrationRefused
 from scaleledger.domain.standing import Introduction, SignOfLife, Standing, Status
 from scaleledger.domain.weighing import Head, Record
-from scaleledger.uplinks.central import protocol
-from scaleledger.uplinks.central.protocol import Answer, BatchNotOffered, BatchRefused, BatchTooLarge, Offer
+from scaleledger.uplinks.central import enrolment, protocol
+from scaleledger.uplinks.central.enrolment import Offer
+from scaleledger.uplinks.central.exchange import Answer
+from scaleledger.uplinks.central.protocol import BatchNotOffered, BatchRefused, BatchTooLarge
 
 CONTRACTS = Path(__file__).resolve().parents[4] / "contracts"
 SCHEMAS = {p.name: json.loads(p.read_text()) for p in CONTRACTS.glob("*.schema.json")}
@@ -69,8 +71,8 @@ def test_every_request_example_is_what_we_send():
     batch = Batch(tuple(recorded(r) for r in two["records"]), Head(**two["head"]))
     assert body_of(protocol.post_batch(batch, "p/", "t"), "weighing_batch") == two
     keyed, unkeyed = example("gateway_registration.with-key"), example("gateway_registration.plain")
-    assert body_of(protocol.ask_registration(Introduction(**keyed)), "gateway_registration") == keyed
-    assert body_of(protocol.ask_registration(Introduction(**unkeyed)), "gateway_registration") == unkeyed
+    assert body_of(enrolment.ask_registration(Introduction(**keyed)), "gateway_registration") == keyed
+    assert body_of(enrolment.ask_registration(Introduction(**unkeyed)), "gateway_registration") == unkeyed
     alive = example("heartbeat.full")
     times = {k: datetime.fromisoformat(alive[k]) for k in ("sent_at", "oldest_queued_at")}
     sent = body_of(protocol.say_alive(SignOfLife(**alive | times | {"head": Head(**alive["head"])}), "t"), "heartbeat")
@@ -84,19 +86,19 @@ def test_a_heartbeat_of_an_empty_ledger_has_no_head():
 
 
 def test_every_answer_example_is_accepted():
-    status, offer = protocol.read_status(answer(200, json.loads(_text("gateway_status.active"))), MAC)
+    status, offer = enrolment.read_status(answer(200, json.loads(_text("gateway_status.active"))), MAC)
     assert status == Status(Standing.ACTIVE, example("gateway_status.active")["access_token"])
-    assert offer == Offer("api/weighing/records/batch/", 500)
-    pending, _ = protocol.read_status(answer(200, json.loads(_text("gateway_status.pending"))), MAC)
+    assert offer == Offer("api/weighing/records/batch/", 500, gateway_id=1)
+    pending, _ = enrolment.read_status(answer(200, json.loads(_text("gateway_status.pending"))), MAC)
     assert pending == Status(Standing.PENDING)
-    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.ok")))) is None
-    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.anchor")))).seq == 2
+    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.ok")))).anchor is None
+    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.anchor")))).anchor.seq == 2
     stored = json.loads(_text("stored_record.ledger"))
     for code in (200, 201):
         outcome = protocol.read_record(answer(code, stored), recorded(example("weighing_record.ledger")))
         assert outcome.outcome is Outcome.ACKED
     records = [recorded(r) for r in example("weighing_batch.two")["records"]]
-    created, invalid = protocol.read_batch(answer(200, json.loads(_text("batch_result.mixed"))), records)
+    created, invalid = protocol.read_batch(answer(200, json.loads(_text("batch_result.mixed"))), records).outcomes
     assert (created.outcome, invalid.outcome) == (Outcome.ACKED, Outcome.QUARANTINE)
     assert "measured_at is no time" in invalid.reason
     with pytest.raises(CredentialsRefused):
@@ -120,7 +122,7 @@ ANCHOR = {"seq": 2, "hash": "9f" * 32, "signature": "5c" * 64}
     ],
 )
 def test_an_anchor_that_is_none_is_not_taken_for_one(anchor):
-    assert protocol.read_heartbeat(answer(200, {"status": "active", "anchor": anchor})) is None
+    assert protocol.read_heartbeat(answer(200, {"status": "active", "anchor": anchor})).anchor is None
 
 
 def _text(name):
@@ -280,7 +282,7 @@ ACK, RETRY, OUT = Outcome.ACKED, Outcome.RETRY, Outcome.QUARANTINE
 )
 def test_a_batch_is_answered_item_by_item(results, outcomes):
     records = [weighing(1), weighing(2), weighing(3)]
-    found = protocol.read_batch(answer(200, {"results": results}), records)
+    found = protocol.read_batch(answer(200, {"results": results}), records).outcomes
     assert [o.outcome for o in found] == outcomes
     assert [o.seq for o in found] == [1, 2, 3]
 
@@ -327,7 +329,7 @@ STATUS = {"mac_address": MAC, "access_token": None}
     ],
 )
 def test_status(given_answer, status):
-    assert protocol.read_status(given_answer, MAC)[0] == status
+    assert enrolment.read_status(given_answer, MAC)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -348,7 +350,7 @@ def test_status(given_answer, status):
 )
 def test_nothing_is_known_of_the_status_after(given_answer):
     with pytest.raises(LinkError):
-        protocol.read_status(given_answer, MAC)
+        enrolment.read_status(given_answer, MAC)
 
 
 @pytest.mark.parametrize(
@@ -356,20 +358,20 @@ def test_nothing_is_known_of_the_status_after(given_answer):
     [None, {}, {"path": "/x", "max_records": 5}, {"path": "http://elsewhere/", "max_records": 5}, {"path": "x"}, [1]],
 )
 def test_an_odd_offer_is_none(batch):
-    _, offer = protocol.read_status(answer(200, STATUS | {"batch": batch, "status": "pending"}), MAC)
+    _, offer = enrolment.read_status(answer(200, STATUS | {"batch": batch, "status": "pending"}), MAC)
     assert offer == Offer()
 
 
 def test_an_offer_is_bounded_and_a_plain_server_gets_no_ledger():
     offered = {"path": "many/", "max_records": 10_000}
-    _, offer = protocol.read_status(answer(200, STATUS | {"batch": offered, "status": "active"}), MAC)
+    _, offer = enrolment.read_status(answer(200, STATUS | {"batch": offered, "status": "active"}), MAC)
     assert offer == Offer("many/", 500)
-    assert not protocol.read_status(answer(200, STATUS), MAC)[1].ledger
+    assert not enrolment.read_status(answer(200, STATUS), MAC)[1].ledger
 
 
 @pytest.mark.parametrize("given_answer", [answer(201), answer(201, {}), answer(200, STATUS)])
 def test_registered(given_answer):
-    protocol.read_registration(given_answer)
+    enrolment.read_registration(given_answer)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +389,7 @@ def test_registered(given_answer):
 )
 def test_not_registered(given_answer, error):
     with pytest.raises(error):
-        protocol.read_registration(given_answer)
+        enrolment.read_registration(given_answer)
 
 
 @pytest.mark.parametrize("given_answer", [answer(200), answer(204), answer(200, {}), answer(201, {"status": "active"})])

@@ -1,4 +1,4 @@
-"""The HTTP side of the central uplink: one client for the process's life, and how much is asked of the centre at a time.
+"""The central uplink: what is asked of the centre, by which credentials, and how much at a time.
 
 Theory of the batch size: it halves whenever nothing came of a delivery and doubles when one went through, so a slow line,
 a slow server, and one record that the server chokes on all end in deliveries small enough to succeed or to be blamed.
@@ -8,43 +8,35 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx2
 
-from scaleledger import __version__
+from scaleledger.domain.assignment import Assignment
+from scaleledger.domain.catalogue import Catalogue
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
-from scaleledger.domain.errors import CredentialsRefused, LinkError
-from scaleledger.domain.standing import Introduction, SignOfLife, Status
-from scaleledger.domain.weighing import Head, Record
+from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, NotOffered
+from scaleledger.domain.standing import Alive, Claim, Introduction, Receipt, SignOfLife, Status
+from scaleledger.domain.weighing import Record
 from scaleledger.observe.failpoints import reach
-from scaleledger.uplinks.central import protocol
-from scaleledger.uplinks.central.protocol import Answer, BatchNotOffered, BatchRefused, BatchTooLarge, Offer, Request
+from scaleledger.uplinks.central import catalogue, enrolment, protocol
+from scaleledger.uplinks.central.carrier import Carrier, wall_clock
+from scaleledger.uplinks.central.enrolment import ChallengeSpent, Offer, Sign
+from scaleledger.uplinks.central.exchange import Answer, Request
+from scaleledger.uplinks.central.protocol import BatchNotOffered, BatchRefused, BatchTooLarge
 
-ANSWER_MAX_BYTES = 1_000_000
-SILENCE_S = 5.0  # no byte for so long is a failure
-WHOLE_S = 30.0  # and so is an exchange that trickles on for so long
 SINGLES = 40  # records per `deliver` where the centre takes one at a time
 SIDE_BY_SIDE = 4  # of those, POSTs under way at the same time
 SMALLEST_CAP = 25  # a batch refused for its size lowers the limit no further than this
 FAILURES_IN_A_ROW = 4  # after which the link, not the records, is to blame
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _trust(base_url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
-    """Always verifying. The authorities, which cost time and memory to load, are left out where no TLS is spoken."""
-    if not base_url.lower().startswith("https:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+CHALLENGES_MAX = 2  # a challenge that was spent is asked for anew so often
+STATIONS_MAX_BYTES = 4_000_000
+CATALOGUE_MAX_BYTES = 64_000_000
+CATALOGUE_WHOLE_S = 600.0
 
 
 @dataclass(slots=True)
@@ -65,40 +57,33 @@ class _Streak:
 class CentralUplink:
     """The way to the central server at `base_url` (http or https), as `Uplink` for records and `Centre` for the gateway.
 
-    TLS certificates are always verified, against `ca_file` (PEM) if given. Redirects are not followed, cookies not kept,
-    the environment's proxies not used. Use it as an async context, or call `close`.
+    `sign` signs as the gateway of this `mac_address`; without it no key is proved, no delivery signed, and the server must
+    be one that takes plain clients. For TLS, see `carrier`; `ca_file` is a PEM file. Use it as an async context, or call
+    `close`.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
+        mac_address: str = "",
+        sign: Sign | None = None,
         name: str = "central",
         ca_file: Path | None = None,
-        silence_s: float = SILENCE_S,
-        whole_s: float = WHOLE_S,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = wall_clock,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self._name = name
-        self._now = now
-        self._whole_s = whole_s
+        assert mac_address or sign is None, "a signature names its gateway"
+        self._name, self._mac_address, self._sign = name, mac_address, sign
+        self.carrier = Carrier(base_url, ca_file=ca_file, now=now, transport=transport)
         self._token = ""
+        self._refusal: CredentialsRefused | None = None
+        self._receipt: Receipt | None = None
         self._has_token, self._has_none = asyncio.Event(), asyncio.Event()
         self._has_none.set()
         self._offer = Offer()
         self._size = SINGLES
         self._quiet_until_s = 0.0
-        self._client = httpx2.AsyncClient(
-            base_url=base_url,
-            headers={"User-Agent": f"scaleledger/{__version__}", "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(silence_s),
-            verify=_trust(base_url, ca_file),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            trust_env=False,
-            transport=transport,
-        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,7 +95,7 @@ class CentralUplink:
 
     async def close(self) -> None:
         """Give the connections up."""
-        await self._client.aclose()
+        await self.carrier.close()
 
     @property
     def name(self) -> str:
@@ -119,6 +104,24 @@ class CentralUplink:
     @property
     def ready(self) -> bool:
         return bool(self._token)
+
+    @property
+    def token(self) -> str:
+        """The access token in use; empty while there is none."""
+        return self._token
+
+    @property
+    def refusal(self) -> CredentialsRefused | None:
+        return self._refusal
+
+    @property
+    def receipt(self) -> Receipt | None:
+        return self._receipt
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """Who vouches for the centre; None where no TLS is spoken."""
+        return self.carrier.tls
 
     @property
     def batch_limit(self) -> int:
@@ -140,7 +143,7 @@ class CentralUplink:
 
     def use_token(self, token: str) -> None:
         assert token, "a token is not empty"
-        self._token = token
+        self._token, self._refusal = token, None
         self._has_token.set()
         self._has_none.clear()
 
@@ -149,19 +152,72 @@ class CentralUplink:
         self._has_token.clear()
         self._has_none.set()
 
-    async def sync(self, mac_address: str) -> Status:
-        answer = await self._send(protocol.ask_status(mac_address))
-        status, self._offer = protocol.read_status(answer, mac_address)
+    async def sync(self, introduction: Introduction, claim: Claim | None) -> Status:
+        if self._sign is None or not introduction.public_key:
+            return await self._ask_plainly(introduction.mac_address)
+        for _ in range(CHALLENGES_MAX):
+            try:
+                challenge = enrolment.read_challenge(await self._send(enrolment.ask_challenge()))
+            except NotOffered:
+                return await self._ask_plainly(introduction.mac_address)
+            request = enrolment.ask_proved(introduction, challenge, self._sign, claim)
+            try:
+                status, self._offer = enrolment.read_proved(await self._send(request), introduction.mac_address)
+            except ChallengeSpent as spent:
+                refused = spent
+            else:
+                return status
+        raise refused
+
+    async def _ask_plainly(self, mac_address: str) -> Status:
+        answer = await self._send(enrolment.ask_status(mac_address))
+        status, self._offer = enrolment.read_status(answer, mac_address)
         return status
 
     async def register(self, introduction: Introduction) -> None:
-        protocol.read_registration(await self._send(protocol.ask_registration(introduction)))
+        enrolment.read_registration(await self._send(enrolment.ask_registration(introduction)))
 
-    async def heartbeat(self, sign: SignOfLife) -> Head | None:
-        request = protocol.say_alive(sign, self._token)
+    async def standing(self, mac_address: str) -> Status:
+        """As the port says. A centre of the first description does not say whose a token is: there the MAC address is asked."""
+        request = enrolment.ask_self(self._token)
+        answer = await self._send(request)
+        try:
+            status, self._offer = enrolment.read_self(answer, mac_address)
+        except CredentialsRefused as refusal:
+            raise self._refused(request, refusal) from refusal
+        except (NotOffered, Disbelieved):
+            return await self._ask_plainly(mac_address)
+        return status
+
+    async def gateway_id(self) -> int:
+        """What names this gateway on the centre's sockets. Raises NotOffered, CredentialsRefused, LinkError."""
+        if not self._offer.gateway_id:
+            await self.standing(self._mac_address)
+        if not self._offer.gateway_id:
+            raise NotOffered("the centre gives gateways no number")
+        return self._offer.gateway_id
+
+    async def heartbeat(self, sign: SignOfLife) -> Alive:
+        request = protocol.say_alive(sign, self._token, reports=self._offer.reports)
         answer = await self._send(request)
         try:
             return protocol.read_heartbeat(answer)
+        except CredentialsRefused as refusal:
+            raise self._refused(request, refusal) from refusal
+
+    async def fetch_stations(self, version: str) -> Assignment | None:
+        request = catalogue.ask_stations(self._token, version)
+        answer = await self.carrier.send(request, most_bytes=STATIONS_MAX_BYTES)
+        try:
+            return catalogue.read_stations(answer)
+        except CredentialsRefused as refusal:
+            raise self._refused(request, refusal) from refusal
+
+    async def fetch_catalogue(self, version: str) -> Catalogue | None:
+        request = catalogue.ask_catalogue(self._token, version)
+        answer = await self.carrier.send(request, most_bytes=CATALOGUE_MAX_BYTES, whole_s=CATALOGUE_WHOLE_S)
+        try:
+            return await asyncio.to_thread(catalogue.read_catalogue, answer)
         except CredentialsRefused as refusal:
             raise self._refused(request, refusal) from refusal
 
@@ -221,9 +277,11 @@ class CentralUplink:
         answer = await self._send(request)
         reach("uplink.after-answer")
         try:
-            known.update((o.seq, o) for o in protocol.read_batch(answer, batch.records))
+            taken = protocol.read_batch(answer, batch.records)
         except CredentialsRefused as refusal:
             raise self._refused(request, refusal) from refusal
+        known.update((o.seq, o) for o in taken.outcomes)
+        self._receipt = taken.receipt or self._receipt
 
     async def _post_each(self, records: Sequence[Record], known: dict[int, ItemOutcome]) -> None:
         """One POST per record, some side by side. A failing record does not stop the others; a failing link does."""
@@ -259,35 +317,12 @@ class CentralUplink:
         """A refusal of a token that was replaced meanwhile says nothing of the one in use."""
         if request.token and request.token != self._token and self._token:
             return LinkError("the centre refused an access token that is no longer in use")
+        self._refusal = refusal
         self.drop_token()
         return refusal
 
     async def _send(self, request: Request) -> Answer:
-        """One exchange. Raises LinkError for all that can go wrong on the way."""
-        headers = {"Content-Type": "application/json"} if request.body else {}
-        if request.token:
-            headers["Authorization"] = f"Bearer {request.token}"
-        exchange = self._client.stream(request.method, request.path, content=request.body, headers=headers)
-        where = self._client.base_url
-        try:
-            async with asyncio.timeout(self._whole_s), exchange as response:
-                body = await _read(response)
-        except (TimeoutError, httpx2.TimeoutException) as error:
-            raise LinkError(f"{where} did not answer in time") from error
-        except httpx2.ConnectError as error:
-            raise LinkError(f"{where} cannot be reached: {error}") from error
-        except httpx2.HTTPError as error:
-            raise LinkError(f"{where} broke the exchange off: {error}") from error
-        found = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, found, body, self._now())
-
-
-async def _read(response: httpx2.Response) -> bytes:
-    """The body as sent, bounded; a longer one is cut, and then is no JSON any more."""
-    body = bytearray()
-    async with aclosing(response.aiter_raw()) as pieces:
-        async for piece in pieces:
-            body += piece
-            if len(body) > ANSWER_MAX_BYTES:
-                break
-    return bytes(body[:ANSWER_MAX_BYTES])
+        signature = ""
+        if request.signed and self._sign is not None:
+            signature = self._sign(protocol.body_message(self._mac_address, request.body))
+        return await self.carrier.send(request, signature=signature)

@@ -1,9 +1,6 @@
-"""The contract with the central server, sans-I/O: requests as values, answers read into outcomes.
+"""Records, batches and signs of life in the contract with the central server, sans-I/O: what is sent, and what came of it.
 
-Theory: an answer counts only as far as the contract's own form carries it. Between the gateway and its centre stand
-portals, proxies and half-started servers, and each of them can say 200, 401 or 404. So 201 is believed (no portal creates
-anything), 200 only with the record's own uuid in it, a refusal of the credentials only with one of the contract's codes;
-a page of HTML is never believed. What is not believed changes nothing and is tried again.
+So 201 is believed (no portal creates anything), 200 only with the record's own uuid in it; see `exchange` for the theory.
 
     answer to a record              becomes
     201                             ACKED
@@ -13,60 +10,51 @@ a page of HTML is never believed. What is not believed changes nothing and is tr
     408 425 429                     LinkError, with Retry-After
     404 405, 3xx, 5xx, the rest     LinkError or Disbelieved
 
-Source: contracts/README.md and its schemas; servers of the first product description have no `status`, `batch` or `code`.
+Of a receipt only the shape is looked at here: whether it is true of our own ledger, the store knows.
+
+Source: contracts/README.md and its schemas.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
-from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, RegistrationRefused
-from scaleledger.domain.ledger import SEQ_MAX
-from scaleledger.domain.standing import Introduction, SignOfLife, Standing, Status
+from scaleledger.domain.errors import Disbelieved
+from scaleledger.domain.standing import Alive, HostReport, Receipt, SignOfLife, StationRefused, StationReport
 from scaleledger.domain.weighing import Head, Record
+from scaleledger.uplinks.central.enrolment import GATEWAYS
+from scaleledger.uplinks.central.exchange import (
+    LATER,
+    Answer,
+    Request,
+    instant,
+    is_hex,
+    is_html,
+    is_json,
+    is_seq,
+    json_text,
+    no_answer,
+    object_in,
+    plain,
+    refuse_credentials,
+    time_text,
+    words,
+)
 
-GATEWAYS = "devices/api/gateways/"
 HEARTBEAT = GATEWAYS + "heartbeat/"
 RECORDS = "api/weighing/records/"
-BATCH_MAX = 500
-TOKEN_MAX = 512
-WORDS_MAX = 300
-RETRY_AFTER_MAX_S = 3600
-CREDENTIAL_CODES = frozenset({"gateway_unknown", "token_missing", "token_unknown", "gateway_inactive"})
-LATER = frozenset({408, 425, 429})
+STATIONS_MAX = 256
+VERSION_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be sent; `path` is relative to the server's address, an empty `token` sends none."""
+class Taken:
+    """What the centre made of a batch: an outcome for each record, and perhaps a receipt."""
 
-    method: str
-    path: str
-    body: bytes = b""
-    token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: header names in lower case, and the wall clock at which it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the centre can do: `batch_path` is empty when it takes one record at a time; `ledger` when it keeps chains."""
-
-    batch_path: str = ""
-    max_records: int = 1
-    ledger: bool = True
+    outcomes: list[ItemOutcome]
+    receipt: Receipt | None = None
 
 
 class BatchNotOffered(Exception):
@@ -81,94 +69,89 @@ class BatchTooLarge(BatchRefused):
     """The batch was refused for its size."""
 
 
-def ask_status(mac_address: str) -> Request:
-    """How does this gateway stand?"""
-    return Request("GET", f"{GATEWAYS}{mac_address}/")
+def body_message(mac_address: str, body: bytes) -> bytes:
+    """The bytes that a gateway signs for a delivery."""
+    return f"scaleledger-body-v1\n{mac_address}\n{hashlib.sha256(body).hexdigest()}".encode()
 
 
-def ask_registration(introduction: Introduction) -> Request:
-    """Please register this gateway."""
-    fields = {
-        "mac_address": introduction.mac_address,
-        "hostname": introduction.hostname,
-        "ip_address": introduction.ip_address,
-        "name": introduction.name,
-    }
-    if introduction.public_key:
-        fields["public_key"] = introduction.public_key
-    return Request("POST", GATEWAYS, _json(fields).encode())
-
-
-def say_alive(sign: SignOfLife, token: str) -> Request:
-    """The gateway lives, and its books stand so."""
+def say_alive(sign: SignOfLife, token: str, *, reports: bool = True) -> Request:
+    """The gateway lives, and its books stand so; `reports` False leaves out what an older centre does not read."""
     oldest = sign.oldest_queued_at
     fields: dict[str, Any] = {
-        "version": sign.version,
+        "version": sign.version[:40],
         "queued": sign.queued,
         "quarantined": sign.quarantined,
-        "oldest_queued_at": _time(oldest) if oldest else None,
-        "sent_at": _time(sign.sent_at),
+        "oldest_queued_at": time_text(oldest) if oldest else None,
+        "sent_at": time_text(sign.sent_at),
     }
     if sign.head is not None and sign.head.seq:
         fields["head"] = _head(sign.head)
-    return Request("POST", HEARTBEAT, _json(fields).encode(), token)
+    if reports:
+        fields |= _reported(sign)
+    return Request("POST", HEARTBEAT, json_text(fields).encode(), token)
 
 
-def post_record(record: Record, token: str, *, ledger: bool = True) -> Request:
-    """One weighing; `ledger` False leaves out what a plain server does not know."""
-    return Request("POST", RECORDS, _record(record, ledger=ledger).encode(), token)
+def _reported(sign: SignOfLife) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if sign.host is not None:
+        fields |= _host(sign.host)
+    if sign.clock_offset_ms is not None:
+        fields["clock_offset_ms"] = sign.clock_offset_ms
+    if sign.receipt_seq:
+        fields["receipt_seq"] = sign.receipt_seq
+    if sign.host is not None or sign.stations or sign.stations_refused:
+        fields["stations"] = [_station(s) for s in sign.stations[:STATIONS_MAX]]
+        fields["stations_refused"] = [_station_refused(s) for s in sign.stations_refused[:STATIONS_MAX]]
+    return fields
 
 
-def post_batch(batch: Batch, path: str, token: str) -> Request:
-    """Many weighings in order, and the ledger's head."""
-    records = ",".join(_record(r, ledger=True) for r in batch.records)
-    return Request("POST", path, f'{{"records":[{records}],"head":{_json(_head(batch.head))}}}'.encode(), token)
+def _host(host: HostReport) -> dict[str, Any]:
+    return {
+        "python": host.python[:40],
+        "platform": host.platform[:100],
+        "uptime_s": host.uptime_s,
+        "disk_free_bytes": host.disk_free_bytes,
+        "disk_total_bytes": host.disk_total_bytes,
+    }
 
 
-def read_status(answer: Answer, mac_address: str) -> tuple[Status, Offer]:
-    """How the gateway stands, and what the centre offers. Raises LinkError, Disbelieved."""
-    what = "the question for this gateway's status"
-    found = _object(answer)
-    if answer.status == 404 and _is_refusal(found, "gateway_unknown"):
-        return Status(Standing.NOT_REGISTERED), Offer()
-    if answer.status != 200:
-        raise _no_answer(answer, what)
-    if found is None or str(found.get("mac_address", "")).lower() != mac_address.lower():
-        raise Disbelieved(f"{what} was answered 200, but not about {mac_address}")
-    token = found.get("access_token") or ""
-    if not isinstance(token, str) or len(token) > TOKEN_MAX or not (token.isascii() and token.isprintable()):
-        raise Disbelieved(f"{what} was answered with a token that no header can carry")
-    offer = _offer(found)
-    if "status" not in found:
-        return Status(Standing.ACTIVE if token else Standing.PENDING, token), offer
-    if found["status"] == "active":
-        return Status(Standing.ACTIVE, token), offer
-    return Status(Standing.PENDING), offer
+def _station(report: StationReport) -> dict[str, Any]:
+    return {
+        "name": report.name[:100],
+        "source": report.source,
+        "driver": report.driver[:40],
+        "port": report.port[:200],
+        "link": report.link,
+        "state": report.state[:40],
+        "detail": report.detail[:300],
+        "saved": report.saved,
+        "problems": report.problems,
+    }
 
 
-def read_registration(answer: Answer) -> None:
-    """Returns if the gateway is registered now. Raises RegistrationRefused, LinkError, Disbelieved."""
-    what = "the registration"
-    found = _object(answer)
-    if answer.status in {200, 201}:
-        if found is None and (answer.status == 200 or answer.body):
-            raise Disbelieved(f"{what} was answered {answer.status}, but not with JSON")
-        return
-    if answer.status in {400, 409, 422} and found is not None:
-        raise RegistrationRefused(str(found.get("code", answer.status)), _words(answer))
-    raise _no_answer(answer, what)
+def _station_refused(refused: StationRefused) -> dict[str, Any]:
+    return {"name": refused.name[:100], "reason": refused.reason[:300]}
 
 
-def read_heartbeat(answer: Answer) -> Head | None:
-    """The sign of life was taken; the centre's anchor, if it tells one. Raises CredentialsRefused, LinkError, Disbelieved."""
+def read_heartbeat(answer: Answer) -> Alive:
+    """The sign of life was taken, and what the centre says with it. Raises CredentialsRefused, LinkError, Disbelieved."""
     what = "the heartbeat"
-    _refuse_credentials(answer)
+    refuse_credentials(answer)
     if answer.status not in {200, 201, 204}:
-        raise _no_answer(answer, what)
-    found = _object(answer)
+        raise no_answer(answer, what)
+    found = object_in(answer)
     if answer.body and found is None:
         raise Disbelieved(f"{what} was answered {answer.status}, but not with JSON")
-    return _anchor((found or {}).get("anchor"))
+    said = found or {}
+    versions = said.get("versions")
+    versions = versions if isinstance(versions, dict) else {}
+    return Alive(
+        anchor=_anchor(said.get("anchor")),
+        receipt=_receipt(said.get("receipt")),
+        server_time=instant(said.get("server_time")),
+        stations_version=_version(versions.get("stations")),
+        market_version=_version(versions.get("market")),
+    )
 
 
 def _anchor(stated: Any) -> Head | None:
@@ -176,51 +159,72 @@ def _anchor(stated: Any) -> Head | None:
     if not isinstance(stated, dict):
         return None
     seq, digest, signature = (stated.get(name) for name in ("seq", "hash", "signature"))
-    good = type(seq) is int and 0 < seq <= SEQ_MAX and _is_hex(digest, 64) and _is_hex(signature, 128)
+    good = is_seq(seq) and is_hex(digest, 64) and is_hex(signature, 128)
     return Head(seq, str(digest), str(signature)) if good and isinstance(seq, int) else None
 
 
-def _is_hex(text: Any, digits: int) -> bool:
-    return isinstance(text, str) and len(text) == digits and not text.strip("0123456789abcdef")
+def _receipt(stated: Any) -> Receipt | None:
+    if not isinstance(stated, dict):
+        return None
+    seq, digest, at, signature = (stated.get(name) for name in ("upto_seq", "hash", "at", "signature"))
+    good = is_seq(seq) and is_hex(digest, 64) and is_hex(signature, 128) and instant(at) is not None
+    return Receipt(seq, str(digest), str(at), str(signature)) if good and isinstance(seq, int) else None
+
+
+def _version(stated: Any) -> str:
+    return stated if isinstance(stated, str) and len(stated) <= VERSION_MAX else ""
+
+
+def post_record(record: Record, token: str, *, ledger: bool = True) -> Request:
+    """One weighing; `ledger` False leaves out what a plain server does not know."""
+    return Request("POST", RECORDS, _record(record, ledger=ledger).encode(), token, signed=True)
+
+
+def post_batch(batch: Batch, path: str, token: str) -> Request:
+    """Many weighings in order, and the ledger's head."""
+    records = ",".join(_record(r, ledger=True) for r in batch.records)
+    body = f'{{"records":[{records}],"head":{json_text(_head(batch.head))}}}'
+    return Request("POST", path, body.encode(), token, signed=True)
 
 
 def read_record(answer: Answer, record: Record) -> ItemOutcome:
     """What became of one record. Raises CredentialsRefused, LinkError, Disbelieved."""
     what = "a record"
-    _refuse_credentials(answer)
+    refuse_credentials(answer)
     if answer.status in {200, 201}:
-        found = _object(answer)
+        found = object_in(answer)
         if answer.status == 201 and not answer.body:
             return ItemOutcome(record.seq, Outcome.ACKED)
         named = None if found is None else found.get("uuid")
-        believed = _same(named, record.uuid) or (answer.status == 201 and named is None and _is_json(answer))
+        believed = _same(named, record.uuid) or (answer.status == 201 and named is None and is_json(answer))
         if not believed:
             raise Disbelieved(f"{what} was answered {answer.status}, but not with that record")
         return ItemOutcome(record.seq, Outcome.ACKED)
-    if answer.status in {401, 403, 404, 405} | LATER or not 400 <= answer.status < 500 or _is_html(answer):
-        raise _no_answer(answer, what)
-    return ItemOutcome(record.seq, Outcome.QUARANTINE, f"{answer.status}: {_words(answer)}")
+    if answer.status in {401, 403, 404, 405} | LATER or not 400 <= answer.status < 500 or is_html(answer):
+        raise no_answer(answer, what)
+    return ItemOutcome(record.seq, Outcome.QUARANTINE, f"{answer.status}: {words(answer)}")
 
 
-def read_batch(answer: Answer, records: Sequence[Record]) -> list[ItemOutcome]:
+def read_batch(answer: Answer, records: Sequence[Record]) -> Taken:
     """What became of each record, in order. Raises BatchNotOffered, BatchRefused, CredentialsRefused, LinkError."""
     what = "a batch"
-    _refuse_credentials(answer)
+    refuse_credentials(answer)
     if answer.status in {404, 405}:
         raise BatchNotOffered
     if answer.status == 413:
-        raise BatchTooLarge(_words(answer))
-    if answer.status in {400, 409, 422} and not _is_html(answer):
-        raise BatchRefused(_words(answer))
-    found = _object(answer)
-    results = None if found is None else found.get("results")
+        raise BatchTooLarge(words(answer))
+    if answer.status in {400, 409, 422} and not is_html(answer):
+        raise BatchRefused(words(answer))
     if answer.status != 200:
-        raise _no_answer(answer, what)
+        raise no_answer(answer, what)
+    found = object_in(answer) or {}
+    results = found.get("results")
     if not isinstance(results, list):
         raise Disbelieved(f"{what} was answered 200, but without results")
     complete = len(results) == len(records)
     padded = results[: len(records)] + [None] * (len(records) - len(results))
-    return [_item(result, record, complete=complete) for result, record in zip(padded, records, strict=True)]
+    outcomes = [_item(result, record, complete=complete) for result, record in zip(padded, records, strict=True)]
+    return Taken(outcomes, _receipt(found.get("receipt")))
 
 
 def _item(result: Any, record: Record, *, complete: bool) -> ItemOutcome:
@@ -232,92 +236,8 @@ def _item(result: Any, record: Record, *, complete: bool) -> ItemOutcome:
     if ours and outcome in ("created", "held"):
         return ItemOutcome(record.seq, Outcome.ACKED)
     if outcome in ("conflict", "invalid") and (ours or (named is None and complete)):
-        return ItemOutcome(record.seq, Outcome.QUARANTINE, f"{outcome}: {_plain(str(result.get('detail', '')))}")
+        return ItemOutcome(record.seq, Outcome.QUARANTINE, f"{outcome}: {plain(str(result.get('detail', '')))}")
     return ItemOutcome(record.seq, Outcome.RETRY, "the centre's answer for this record is not the contract's")
-
-
-def _refuse_credentials(answer: Answer) -> None:
-    if answer.status in {401, 403, 404}:
-        found = _object(answer)
-        code = None if found is None else found.get("code")
-        if isinstance(code, str) and code in CREDENTIAL_CODES and (answer.status != 404 or code == "gateway_unknown"):
-            raise CredentialsRefused(code, _words(answer))
-
-
-def _no_answer(answer: Answer, what: str) -> LinkError:
-    """The error for an answer that says nothing of what was asked."""
-    message = f"{what} was answered {answer.status}"
-    if answer.status in LATER or answer.status >= 500:
-        return LinkError(message, _retry_after_s(answer))
-    found = _object(answer)
-    if found is not None and "detail" in found:
-        return Disbelieved(f"{message} ({_words(answer)})")
-    return Disbelieved(f"{message}, which is not the contract's")
-
-
-def _retry_after_s(answer: Answer) -> int | None:
-    """RFC 9110 §10.2.3: seconds, or a date, which is compared with the sender's own clock if it says the time."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return min(int(text[:9]), RETRY_AFTER_MAX_S)
-    until = _date(text)
-    if until is None:
-        return None
-    wait = until - (_date(answer.headers.get("date", "")) or answer.at)
-    return max(0, min(int(wait.total_seconds()), RETRY_AFTER_MAX_S))
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
-
-
-def _offer(found: dict[str, Any]) -> Offer:
-    batch, ledger = found.get("batch"), "status" in found
-    if not isinstance(batch, dict):
-        return Offer(ledger=ledger)
-    path, most = batch.get("path"), batch.get("max_records")
-    if not isinstance(path, str) or not isinstance(most, int) or most < 1 or not _is_relative(path):
-        return Offer(ledger=ledger)
-    return Offer(path, min(most, BATCH_MAX), ledger)
-
-
-def _is_relative(path: str) -> bool:
-    """A batch path stays below the configured address, so that no answer can send the token elsewhere."""
-    return bool(path) and path.isascii() and path.isprintable() and not path.startswith("/") and ":" not in path
-
-
-def _is_refusal(found: dict[str, Any] | None, code: str) -> bool:
-    """The contract's refusal with this code, or a plain server's JSON refusal without any."""
-    if found is None:
-        return False
-    return found["code"] == code if "code" in found else "detail" in found
-
-
-def _is_html(answer: Answer) -> bool:
-    kind = answer.headers.get("content-type", "").strip().lower()
-    return kind.startswith(("text/html", "application/xhtml")) or answer.body.lstrip().startswith(b"<")
-
-
-def _parse(answer: Answer) -> tuple[bool, Any]:
-    if _is_html(answer):
-        return False, None
-    try:
-        return True, json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return False, None
-
-
-def _is_json(answer: Answer) -> bool:
-    return _parse(answer)[0]
-
-
-def _object(answer: Answer) -> dict[str, Any] | None:
-    found = _parse(answer)[1]
-    return found if isinstance(found, dict) else None
 
 
 def _same(named: Any, uuid: str) -> bool:
@@ -325,38 +245,18 @@ def _same(named: Any, uuid: str) -> bool:
     return isinstance(named, str) and named.replace("-", "").lower() == uuid.replace("-", "").lower()
 
 
-def _words(answer: Answer) -> str:
-    """The centre's own words, bounded, on one line."""
-    found = _object(answer)
-    if found is not None and isinstance(found.get("detail"), str):
-        return _plain(f"{found['code']}: {found['detail']}" if "code" in found else found["detail"])
-    return _plain(answer.body[: 4 * WORDS_MAX].decode("utf-8", "replace"))
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:WORDS_MAX]).strip()
-
-
 def _record(record: Record, *, ledger: bool) -> str:
     """The record as JSON text. The weight is written digit by digit as printed: it never becomes a binary fraction."""
     assert record.weight.is_finite(), "a weighing has a weight"
     outer = (
-        f'"uuid":{_json(record.uuid)},"rfid_uid":{_json(record.card)},'
-        f'"weight":{record.weight:f},"measured_at":{_json(_time(record.measured_at))}'
+        f'"uuid":{json_text(record.uuid)},"rfid_uid":{json_text(record.card)},'
+        f'"weight":{record.weight:f},"measured_at":{json_text(time_text(record.measured_at))}'
     )
     if not ledger:
         return f"{{{outer}}}"
-    chain = f'"seq":{record.seq},"payload":{_json(record.payload)},"hash":{_json(record.hash)}'
+    chain = f'"seq":{record.seq},"payload":{json_text(record.payload)},"hash":{json_text(record.hash)}'
     return f'{{{outer},"ledger":{{{chain}}}}}'
 
 
 def _head(head: Head) -> dict[str, Any]:
     return {"seq": head.seq, "hash": head.hash, "signature": head.signature}
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
