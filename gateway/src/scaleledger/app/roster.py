@@ -122,9 +122,10 @@ class Roster:
             while True:
                 self._settle()
                 try:
-                    await asyncio.wait_for(self._changed.wait(), LOOK_AGAIN_S if self._is_searching else None)
+                    await asyncio.wait_for(self._changed.wait(), LOOK_AGAIN_S if self._may_move else None)
                 except TimeoutError:
-                    self._plan(await self._duties.scan())
+                    if self._is_searching:
+                        self._plan(await self._duties.scan())
                 self._changed.clear()
         finally:
             for task in self._leaving.values():
@@ -135,14 +136,16 @@ class Roster:
     # -- what shall run -----------------------------------------------------------------------------------------------
 
     @property
+    def _may_move(self) -> bool:
+        """A port is known by its USB names, or is awaited: it may come, or come back, under another path."""
+        named = (station.port.serial_number or station.port.location for station in self._good.values())
+        return any(named) or any(why.may_pass for why in self._refused.values())
+
+    @property
     def _is_searching(self) -> bool:
-        """A port that is known by its USB names may come, or come back, under another path."""
-        return any(why.may_pass for why in self._refused.values()) or any(
-            (station.port.serial_number or station.port.location)
-            and station.name in self._posts
-            and self._posts[station.name].station.live.link != "up"
-            for station in self._good.values()
-        )
+        """Such a port is away."""
+        away = {name for name, post in self._posts.items() if post.station.live.link != "up"}
+        return not away.isdisjoint(self._good) or any(why.may_pass for why in self._refused.values())
 
     def _plan(self, ports: Ports) -> None:
         """Make the table anew. The file's names and ports come first, then the centre's in its order."""
