@@ -197,3 +197,69 @@ async def test_a_part_whose_work_was_cancelled_from_within_is_restarted_and_that
         await asyncio.sleep(1)
         assert (part.restarts, len(crew.begins("part"))) == (1, 2)
     assert heard.events == ["sys.part_failed"]
+
+
+@virtual
+async def test_a_part_added_while_the_others_run_begins_at_once_and_is_ended_first():
+    crew = Crew()
+    crew.add("first", for_ever)
+    async with crew:
+        await asyncio.sleep(5)
+        crew.add("late", for_ever)
+        await asyncio.sleep(5)
+        assert crew.begins("late") == [5]
+    assert [name for name, what, _ in crew.diary if what == "ends"] == ["late", "first"]
+
+
+@virtual
+async def test_a_removed_part_has_ended_in_its_own_order_when_the_removal_returns_and_the_others_go_on():
+    crew = Crew()
+
+    async def lingers():
+        try:
+            await for_ever()
+        finally:
+            await asyncio.sleep(2)
+
+    part = crew.add("going", lingers)
+    crew.add("staying", for_ever)
+    async with crew:
+        await asyncio.sleep(1)
+        await crew.supervisor.remove(part)
+        assert crew.diary[-1] == ("going", "ends", 3)
+        await crew.supervisor.remove(part)
+        await asyncio.sleep(100)
+        assert len(crew.begins("going")) == 1
+        assert [name for name, what, _ in crew.diary if what == "ends"] == ["going"]
+
+
+@virtual
+async def test_a_part_that_is_being_removed_when_all_stop_is_let_end_in_its_order():
+    crew = Crew()
+
+    async def lingers():
+        try:
+            await for_ever()
+        finally:
+            await asyncio.sleep(2)
+
+    part = crew.add("going", lingers)
+    async with crew:
+        await asyncio.sleep(1)
+        removal = asyncio.create_task(crew.supervisor.remove(part))
+        await asyncio.sleep(1)
+        removal.cancel()
+        await asyncio.wait({removal})
+    assert crew.diary[-1] == ("going", "ends", 3)
+
+
+@virtual
+async def test_a_part_waiting_to_be_restarted_can_be_removed(heard):
+    crew = Crew()
+    part = crew.add("failing", fail)
+    async with crew:
+        await asyncio.sleep(20)
+        await crew.supervisor.remove(part)
+        count = len(crew.diary)
+        await asyncio.sleep(100)
+        assert len(crew.diary) == count

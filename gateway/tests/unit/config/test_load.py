@@ -161,3 +161,22 @@ def test_a_unit_that_no_reading_carries_is_refused(write, text):
     with pytest.raises(ConfigError, match=r"station.1.unit: .* is no unit") as refused:
         load_config(write(GOOD.replace('url = "tcp:', f'unit = "{text}"\nurl = "tcp:')))
     assert len(refused.value.faults) == 1
+
+
+UPLINK_ONLY = '[gateway]\ndata_dir = "data"\n[[uplink]]\nurl = "http://192.0.2.1:8000"\n'
+
+
+def test_a_gateway_may_begin_without_stations_if_its_centre_may_assign_them(write):
+    assert load_config(write(UPLINK_ONLY)).uplink[0].stations == "serial"
+    with pytest.raises(ConfigError, match="at least one"):
+        load_config(write(UPLINK_ONLY + 'stations = "none"\n'))
+    with pytest.raises(ConfigError, match="at least one"):
+        load_config(write('[gateway]\ndata_dir = "data"\n'))
+
+
+@pytest.mark.parametrize(
+    "line", ['stations = "all"', 'server_key = "abc"', 'ports = [""]', f"ports = {['/dev/x'] * 17}"]
+)
+def test_what_the_centre_may_do_is_checked(write, line):
+    with pytest.raises(ConfigError, match=rf"uplink\.0\.{line.split()[0]}"):
+        load_config(write(UPLINK_ONLY + line + "\n"))
