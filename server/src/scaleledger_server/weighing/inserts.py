@@ -6,7 +6,6 @@ are offered in the order of their uuids, so that two transactions never wait for
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -48,8 +47,12 @@ def insert(gateway_id: int, items: Sequence[Item], now: datetime) -> set[str]:
 
 
 def _insert_by_month(gateway_id: int, items: Sequence[Item], now: datetime) -> set[str]:
+    """Parameters travel beside the statement (Django would write them into it, a copy and an escape more)."""
+    from psycopg import Cursor  # noqa: PLC0415 - only where it is used
+
+    connection.ensure_connection()
     offered = msgspec.json.encode(items).decode()
-    with connection.cursor() as cursor:
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
         cursor.execute(_BY_MONTH, [offered, gateway_id, now, gateway_id, now, now])
         return {row[0] for row in cursor.fetchall()}
 
@@ -60,26 +63,37 @@ def _insert_plainly(gateway_id: int, items: Sequence[Item], now: datetime) -> se
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(id), 0) FROM weighing_weighingrecord")  # no other writer is at work
         first = cursor.fetchone()[0] + 1
-        keys: list[Any] = []
-        for record_id, item in enumerate(items, first):
-            keys += (item.uuid.replace("-", ""), gateway_id, item.seq, record_id, received_at)
-        statement = _statement("weighing_recordkey", KEY_COLUMNS, len(items))
-        cursor.execute(f"{statement} ON CONFLICT DO NOTHING RETURNING record_id", keys)
-        fresh = {row[0] for row in cursor.fetchall()}
-        values: list[Any] = []
-        for record_id, item in enumerate(items, first):
-            if record_id in fresh:
-                values += (
-                    record_id, item.uuid, gateway_id, item.seq, item.rfid_uid, format(item.weight, "f"),
-                    item.weight_text, item.unit, item.station, moment(item.measured_at), received_at, item.payload,
-                    item.hash, item.kind, item.refers_to, time_is_suspect(item.measured_at, now),
-                )  # fmt: skip
-        if fresh:
-            cursor.execute(_statement("weighing_weighingrecord", COLUMNS, len(fresh)), values)
-    return {item.uuid for record_id, item in enumerate(items, first) if record_id in fresh}
+        keys = [
+            (item.uuid.replace("-", ""), gateway_id, item.seq, record_id, received_at)
+            for record_id, item in enumerate(items, first)
+        ]
+        cursor.executemany(_KEYS, keys)
+        fresh = _fresh(cursor, [key[0] for key in keys], first) if cursor.rowcount < len(keys) else None
+        rows = [
+            (
+                record_id, item.uuid, gateway_id, item.seq, item.rfid_uid, format(item.weight, "f"), item.weight_text,
+                item.unit, item.station, moment(item.measured_at), received_at, item.payload, item.hash, item.kind,
+                item.refers_to, time_is_suspect(item.measured_at, now),
+            )
+            for record_id, item in enumerate(items, first)
+            if fresh is None or record_id in fresh
+        ]  # fmt: skip
+        if rows:
+            cursor.executemany(_RECORDS, rows)
+    return {row[1] for row in rows}
 
 
-@lru_cache(maxsize=32)
-def _statement(table: str, columns: tuple[str, ...], rows: int) -> str:
-    row = f"({', '.join(['%s'] * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of our own
+def _fresh(cursor: Any, uuids: Sequence[str], first: int) -> set[int]:
+    """Which of the rows numbered from `first` got their key."""
+    places = ", ".join(["%s"] * len(uuids))
+    query = f"SELECT record_id FROM weighing_recordkey WHERE uuid IN ({places}) AND record_id >= %s"  # noqa: S608
+    cursor.execute(query, [*uuids, first])
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _statement(table: str, columns: Sequence[str], end: str = "") -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}){end}"  # noqa: S608
+
+
+_KEYS = _statement("weighing_recordkey", KEY_COLUMNS, " ON CONFLICT DO NOTHING")
+_RECORDS = _statement("weighing_weighingrecord", COLUMNS)

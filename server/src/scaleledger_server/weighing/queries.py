@@ -7,12 +7,13 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 
 from scaleledger_server.weighing.evidence import Effective, Evidence, effective, evidence
-from scaleledger_server.weighing.items import UUID
+from scaleledger_server.weighing.items import UUID as UUID_TEXT
 from scaleledger_server.weighing.lookups import places
 from scaleledger_server.weighing.models import Amendment, LedgerState, WeighingRecord
 from scaleledger_server.weighing.reconciliation import Reconciliation, reconcile
 
 __all__ = [
+    "UUID_TEXT",
     "Effective",
     "Evidence",
     "Reconciliation",
@@ -58,7 +59,7 @@ def search(
 
 def _named(text: str) -> Q:
     wanted = Q(rfid_uid=text)
-    if UUID.fullmatch(text.lower()):
+    if UUID_TEXT.fullmatch(text.lower()):
         place = places([text.lower()]).get(text.lower())
         return Q(id=place[0], received_at=place[1]) if place else wanted
     if text.isascii() and text.isdigit() and len(text) <= 15:
