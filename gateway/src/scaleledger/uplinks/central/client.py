@@ -119,6 +119,15 @@ class CentralUplink:
         return self._receipt
 
     @property
+    def mac_address(self) -> str:
+        return self._mac_address
+
+    @property
+    def base_url(self) -> str:
+        """Where the centre is, as configured."""
+        return self.carrier.base_url
+
+    @property
     def tls(self) -> ssl.SSLContext | None:
         """Who vouches for the centre; None where no TLS is spoken."""
         return self.carrier.tls
