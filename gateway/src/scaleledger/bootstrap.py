@@ -3,11 +3,12 @@
 import asyncio
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from scaleledger import __version__
@@ -15,18 +16,28 @@ from scaleledger.app import host
 from scaleledger.app.clock import SystemClock, boot_id, utc_offset_min
 from scaleledger.app.forwarder import Forwarder
 from scaleledger.app.lifecycle import Lifecycle
+from scaleledger.app.line import Line, LineDuties
+from scaleledger.app.live import LiveLane
+from scaleledger.app.market import market
+from scaleledger.app.refresh import Refresh, Subject
+from scaleledger.app.roster import Duties, Plan, Ports, Roster
 from scaleledger.app.station import Provenance, Source, Surroundings, WeighingStation
-from scaleledger.app.supervisor import Supervisor
+from scaleledger.app.supervisor import Part, Supervisor
 from scaleledger.app.watch import Watch
+from scaleledger.config.assigned import ports_of, section_of
 from scaleledger.config.load import known_cards
-from scaleledger.config.model import Config, StationSection, UplinkSection
+from scaleledger.config.model import Assignable, Config, StationSection, UplinkSection
+from scaleledger.domain.assignment import AssignedStation
 from scaleledger.domain.stability import StabilityRule
+from scaleledger.domain.standing import Alive
 from scaleledger.domain.station import StationRules
 from scaleledger.domain.weighing import Head
 from scaleledger.drivers import open_driver
 from scaleledger.observe.log import get_logger
 from scaleledger.store import Store
 from scaleledger.transports import SerialReader, open_transport
+from scaleledger.transports.serial_ports import scan
+from scaleledger.uplinks.central.channel import CentralChannel
 from scaleledger.uplinks.central.client import CentralUplink
 
 try:
@@ -44,10 +55,10 @@ def new_uuid() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts of a running gateway, for those who look at it."""
+    """The parts of a running gateway, for those who look at it. `stations` is always what runs at the moment."""
 
     store: Store
-    stations: tuple[WeighingStation, ...]
+    stations: Sequence[WeighingStation]
     lifecycle: Lifecycle | None
 
 
@@ -92,23 +103,25 @@ async def run_gateway(
         if cards is not None:
             store.cards.replace(cards)
         supervisor = Supervisor(rng)
-        lifecycle = None
-        if config.uplink:
-            uplink = await open_parts.enter_async_context(_centre(path, config.uplink[0]))
-            lifecycle = _add_uplink(supervisor, config, uplink, store, clock, rng)
         reader = SerialReader(clock)
         open_parts.callback(reader.stop)
         around = Surroundings(clock, store.ledger, store.cards, _provenance(config))
         ever_approved = (await store.identity.load()).ever_approved
-        required = config.gateway.require_registration and not ever_approved
-        stations = tuple(
-            _add_station(supervisor, section, around, reader, required=required) for section in config.station
-        )
+        workshop = _Workshop(around, reader, needs_approval=config.gateway.require_registration and not ever_approved)
+        roster = _roster(supervisor, config, store, workshop)
+        lifecycle = None
+        if config.uplink:
+            uplink = await open_parts.enter_async_context(_centre(path, config.uplink[0], store))
+            lifecycle = _add_uplink(supervisor, config, uplink, store, clock, rng)
+        for section in config.station:
+            roster.add(workshop.plan(section))
         if lifecycle is not None:
-            lifecycle.on_approved = partial(_approve, stations)
-        supervisor.add(supervisor.part("watch"), Watch(stations).run)
-        log.info("sys.ready", stations=[s.name for s in stations])
-        on_ready(Gateway(store, stations, lifecycle))
+            lifecycle.on_approved = partial(_approve, workshop, roster)
+            lifecycle.read_stations = roster.reports
+            await _add_centre(supervisor, lifecycle, config.uplink[0], uplink, store, roster, clock, rng)
+        supervisor.add(supervisor.part("watch"), Watch(roster.stations).run)
+        log.info("sys.ready", stations=[s.name for s in roster.stations])
+        on_ready(Gateway(store, roster.stations, lifecycle))
         await _until(stop, store, supervisor)
         log.info("sys.stop")
 
@@ -134,39 +147,97 @@ async def _close(store: Store) -> None:
     log.info("sys.drained")
 
 
-def _centre(path: Path, section: UplinkSection) -> CentralUplink:
-    return CentralUplink(section.url, ca_file=path.parent / section.ca_file if section.ca_file else None)
+def _centre(path: Path, section: UplinkSection, store: Store) -> CentralUplink:
+    store.identity.use_server_key(section.server_key)
+    ca_file = path.parent / section.ca_file if section.ca_file else None
+    return CentralUplink(section.url, ca_file=ca_file, mac_address=store.identity.mac_address, sign=store.sign)
 
 
-def _add_station(
-    supervisor: Supervisor, section: StationSection, around: Surroundings, reader: SerialReader, *, required: bool
-) -> WeighingStation:
-    part = supervisor.part(f"station {section.name}")
-    scale = Source(
-        open_transport(section.url, clock=around.clock, reader=reader),
-        partial(open_driver, section.driver, **section.driver_options),
-    )
-    cards = None
-    if section.reader is not None:
-        cards = Source(
-            open_transport(section.reader.url, clock=around.clock, reader=reader),
-            partial(open_driver, section.reader.driver, **section.reader.options),
+class _Workshop:
+    """Makes stations from sections, whether they come from the file or from the centre."""
+
+    def __init__(self, around: Surroundings, reader: SerialReader, *, needs_approval: bool) -> None:
+        self._around, self._reader = around, reader
+        self.needs_approval = needs_approval
+
+    def plan(self, section: StationSection) -> Plan:
+        """How a section is run."""
+        return Plan(section.name, section, ports_of(section), partial(self._build, section))
+
+    def fit(self, assignable: Assignable, assigned: AssignedStation, ports: Ports) -> Plan:
+        """How an assigned station is run. Raises AssignmentRefused."""
+        return self.plan(section_of(assigned, ports, assignable))
+
+    def _build(self, section: StationSection, part: Part) -> WeighingStation:
+        cards = None
+        if section.reader is not None:
+            cards = self._source(section.reader.url, section.reader.driver, section.reader.options)
+        return WeighingStation(
+            station_rules(section, require_registration=self.needs_approval),
+            self._source(section.url, section.driver, section.driver_options),
+            cards,
+            self._around,
+            driver_name=section.driver,
+            guard=part.guard,
         )
-    station = WeighingStation(
-        station_rules(section, require_registration=required),
-        scale,
-        cards,
-        around,
-        driver_name=section.driver,
-        guard=part.guard,
-    )
-    supervisor.add(part, station.run)
-    return station
+
+    def _source(self, url: str, driver: str, options: dict[str, Any]) -> Source:
+        transport = open_transport(url, clock=self._around.clock, reader=self._reader)
+        return Source(transport, partial(open_driver, driver, **options))
 
 
-def _approve(stations: Iterable[WeighingStation]) -> None:
-    for station in stations:
-        station.approved()
+def _roster(supervisor: Supervisor, config: Config, store: Store, workshop: _Workshop) -> Roster:
+    section = config.uplink[0] if config.uplink else None
+    fit = partial(workshop.fit, section.stations if section else "none")
+    return Roster(supervisor, Duties(partial(scan, section.ports if section else ()), fit, store.assignment.keep))
+
+
+async def _add_centre(
+    supervisor: Supervisor,
+    lifecycle: Lifecycle,
+    section: UplinkSection,
+    uplink: CentralUplink,
+    store: Store,
+    roster: Roster,
+    clock: SystemClock,
+    rng: random.Random,
+) -> None:
+    """What the centre gives, and what it may watch: stations, market data, the open line."""
+    stored = await store.assignment.load()
+    if stored is not None:
+        await roster.take(stored, stored=True)
+    stations = Refresh(Subject("stations", lambda: roster.version, uplink.fetch_stations, roster.take), uplink, rng)
+    goods = market(uplink, store.cards, rng)
+    channel = CentralChannel(uplink)
+    lane = LiveLane(roster.stations, channel.send, clock)
+    duties = LineDuties(stations.ask, goods.ask, partial(scan, section.ports))
+    line = Line(channel, lane, duties, clock, rng)
+    retry_deliveries = lifecycle.on_link_back
+
+    def link_back() -> None:
+        retry_deliveries()
+        stations.ask()
+        goods.ask()
+
+    def alive(said: Alive) -> None:
+        stations.compare(said.stations_version)
+        goods.compare(said.market_version)
+
+    lifecycle.on_link_back, lifecycle.on_alive = link_back, alive
+    lifecycle.read_host = partial(host.report, store.folder)
+    for name, run in (
+        ("roster", roster.run),
+        ("stations", stations.run),
+        ("market", goods.run),
+        ("live", lane.run),
+        ("line", line.run),
+    ):
+        supervisor.add(supervisor.part(name), run)
+
+
+def _approve(workshop: _Workshop, roster: Roster) -> None:
+    workshop.needs_approval = False
+    roster.approved()
 
 
 def _add_uplink(
