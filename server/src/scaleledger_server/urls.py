@@ -8,17 +8,17 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from ninja import NinjaAPI
 
 from scaleledger_server.devices.api import router as devices
 from scaleledger_server.errors import Refusal, busy, refused
 from scaleledger_server.market.api import router as market
+from scaleledger_server.schemas import ContractApi
 from scaleledger_server.weighing.api import plain_router as plain_weighing
 from scaleledger_server.weighing.api import router as weighing
 
 log = logging.getLogger(__name__)
 
-api = NinjaAPI(title="ScaleLedger", version="1", docs_url=None, openapi_url="api/openapi.json")
+api = ContractApi(title="ScaleLedger", version="1", docs_url=None, openapi_url="api/openapi.json")
 api.add_router("devices/api/", devices)
 api.add_router("api/weighing/", weighing)
 api.add_router("weighing/api/", plain_weighing)

@@ -28,6 +28,10 @@ def test_it_works(tmp_path):
         (lambda: env.number("X", 1, low=1, high=5), "٣"),
         (lambda: env.zone("X", "UTC"), "Mars/Olympus"),
         (lambda: env.zone("X", "UTC"), "../etc"),
+        (lambda: env.mail("X"), "mail.example"),
+        (lambda: env.mail("X"), "http://mail.example"),
+        (lambda: env.mail("X"), "smtp://:587"),
+        (lambda: env.mail("X"), "smtp://mail.example:99999"),
         (lambda: env.folder("X", "/tmp"), __file__),
         (lambda: env.secret_key("X", "/nowhere"), "short"),
     ],
@@ -36,6 +40,19 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(monkeypatch, read, valu
     monkeypatch.setenv("X", value)
     with pytest.raises(ImproperlyConfigured, match="X"):
         read()
+
+
+def test_a_mail_server_is_named_by_a_url(monkeypatch):
+    monkeypatch.delenv("X", raising=False)
+    assert env.mail("X") is None
+    monkeypatch.setenv("X", "smtp://dock%40centre:p%2Fw@mail.example")
+    assert env.mail("X") == {
+        "host": "mail.example", "port": 587, "username": "dock@centre", "password": "p/w", "use_tls": True,
+        "use_ssl": False, "timeout": 10,
+    }  # fmt: skip
+    monkeypatch.setenv("X", "smtps://mail.example:4650")
+    read = env.mail("X")
+    assert (read["port"], read["use_tls"], read["use_ssl"]) == (4650, False, True)
 
 
 def test_a_secret_from_a_file(monkeypatch, tmp_path):

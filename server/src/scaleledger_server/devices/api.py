@@ -15,6 +15,7 @@ from scaleledger_server.devices.identity import normal_mac
 from scaleledger_server.devices.messages import read_heartbeat, read_registration
 from scaleledger_server.devices.models import AccessToken, Gateway
 from scaleledger_server.errors import Refusal
+from scaleledger_server.schemas import operation
 
 router = Router(tags=["gateways"])
 
@@ -26,7 +27,12 @@ def _spend_by_address(request: HttpRequest, scope: str) -> str:
     return address
 
 
-@router.post("gateways/challenge/", summary="Something fresh to sign", operation_id="challenge")
+@router.post(
+    "gateways/challenge/",
+    summary="Something fresh to sign",
+    operation_id="challenge",
+    openapi_extra=operation({200: "challenge"}, bearer=False),
+)
 def challenge(request: HttpRequest) -> HttpResponse:
     """`{}` or no body. Answers 200 `challenge`; 429."""
     _spend_by_address(request, "challenges")
@@ -35,7 +41,12 @@ def challenge(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"challenge": given.text, "expires_at": given.expires_at.isoformat()})
 
 
-@router.post("gateways/heartbeat/", summary="Sign of life", operation_id="heartbeat")
+@router.post(
+    "gateways/heartbeat/",
+    summary="Sign of life",
+    operation_id="heartbeat",
+    openapi_extra=operation({200: "heartbeat_answer"}, request="heartbeat", empty=True),
+)
 def heartbeat(request: HttpRequest) -> HttpResponse:
     """Bearer token; an empty body, or `heartbeat`. Answers 200 `heartbeat_answer`."""
     gateway = queries.by_authorization(request.headers.get("Authorization", ""))
@@ -57,7 +68,14 @@ def _heartbeat_answer(gateway: Gateway) -> dict[str, Any]:
     return {**answer, "versions": versions, "server_time": timezone.now().isoformat()}
 
 
-@router.post("gateways/", summary="Ask to be registered, or prove the key", operation_id="register")
+@router.post(
+    "gateways/",
+    summary="Ask to be registered, or prove the key",
+    operation_id="register",
+    openapi_extra=operation(
+        {201: "gateway_status", 200: "gateway_status"}, request="gateway_registration", bearer=False
+    ),
+)
 def register(request: HttpRequest) -> HttpResponse:
     """`gateway_registration`. 201 (new) or 200 (known) `gateway_status`, with a token for an active gateway that proved
     its key; 403 `key_required`, `challenge_unknown`, `proof_wrong`, `claim_wrong`; 409 `challenge_used`, `mac_conflict`;
@@ -76,7 +94,12 @@ def register(request: HttpRequest) -> HttpResponse:
     return JsonResponse(queries.status_body(gateway), status=201 if created else 200)
 
 
-@router.get("gateways/self/", summary="How the asking gateway stands", operation_id="self")
+@router.get(
+    "gateways/self/",
+    summary="How the asking gateway stands",
+    operation_id="self",
+    openapi_extra=operation({200: "gateway_status"}),
+)
 def own_status(request: HttpRequest) -> HttpResponse:
     """Bearer token. Answers 200 `gateway_status` with the very token shown in the request."""
     header = request.headers.get("Authorization", "")
@@ -84,7 +107,12 @@ def own_status(request: HttpRequest) -> HttpResponse:
     return JsonResponse(queries.status_body(token.gateway, queries.shown_token(header), token.expires_at))
 
 
-@router.get("gateways/self/stations/", summary="The stations the centre assigns", operation_id="stations")
+@router.get(
+    "gateways/self/stations/",
+    summary="The stations the centre assigns",
+    operation_id="stations",
+    openapi_extra=operation({200: "stations", 304: ""}),
+)
 def own_stations(request: HttpRequest) -> HttpResponseBase:
     """Bearer token. Answers 200 `stations` (a bare array) with ETag; 304."""
     gateway = queries.by_authorization(request.headers.get("Authorization", ""))
@@ -96,10 +124,15 @@ def own_stations(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
-@router.get("gateways/{mac_address}/", summary="How a gateway stands", operation_id="sync")
+@router.get(
+    "gateways/{mac_address}/",
+    summary="How a gateway stands",
+    operation_id="sync",
+    openapi_extra=operation({200: "gateway_status"}, bearer=False),
+)
 def sync(request: HttpRequest, mac_address: str) -> HttpResponse:
-    """Answers 200 `gateway_status`; 404 `gateway_unknown`. A token is in it only where plain clients are allowed, and
-    only for an approved gateway that has no key: a fresh one each time.
+    """Answers 200 `gateway_status`; 404 `gateway_unknown`. Where plain clients are not allowed it says the status
+    alone; where they are, a fresh token is in it for an approved gateway that has no key.
     """
     _spend_by_address(request, "lookups")
     normal = normal_mac(mac_address)
@@ -109,6 +142,8 @@ def sync(request: HttpRequest, mac_address: str) -> HttpResponse:
     if gateway is None:
         raise Refusal(404, "gateway_unknown", "No gateway is registered with this MAC address.")
     token = None
-    if settings.PLAIN_CLIENTS and gateway.status == Gateway.Status.ACTIVE and not gateway.public_key:
+    if not settings.PLAIN_CLIENTS:
+        return JsonResponse({"mac_address": gateway.mac_address, "status": gateway.status, "access_token": None})
+    if gateway.status == Gateway.Status.ACTIVE and not gateway.public_key:
         token = services.issue_token(gateway, AccessToken.How.PLAIN, timezone.now())
     return JsonResponse(queries.status_body(gateway, token))

@@ -1,0 +1,46 @@
+"""The description for machines: made from the contract, and what is committed is what the server says."""
+
+import importlib.util
+import json
+
+from openapi_paths import operations
+from scaleledger_server import schemas
+from server_api import CONTRACTS, SCHEMAS
+
+TOOL = CONTRACTS.parent / "tools" / "contracts.py"
+AGAIN = "is out of date: run `python tools/dev.py python tools/contracts.py`"
+
+
+def tool():
+    spec = importlib.util.spec_from_file_location("contracts_tool", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_committed_description_is_what_the_server_says(client):
+    said = client.get("/api/openapi.json").json()
+    committed = (CONTRACTS / "openapi.json").read_text()
+    assert tool().as_text(said) == committed, f"contracts/openapi.json {AGAIN}"
+
+
+def test_the_servers_copy_is_the_contract():
+    assert schemas.CONTRACT.read_text() == tool().copied(), f"contract.json {AGAIN}"
+    assert {f"{name}.schema.json" for name in schemas.components()} == set(SCHEMAS)
+
+
+def test_every_operation_of_the_devices_says_what_it_takes_and_answers():
+    listed = [found for found in operations() if found.path.startswith("/devices/api/")]
+    assert len(listed) == 6
+    for found in listed:
+        answers = found.details["responses"]
+        assert "$ref" in json.dumps(answers["200"]), found.path
+        assert answers["default"]["content"]["application/json"]["schema"]["$ref"].endswith("/error")
+
+
+def test_every_reference_leads_somewhere(client):
+    text = client.get("/api/openapi.json").content.decode()
+    described = json.loads(text)
+    known = set(described["components"]["schemas"])
+    used = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert used <= known
