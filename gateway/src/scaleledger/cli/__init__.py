@@ -14,6 +14,8 @@ COMMANDS = {
     "run": "Run the gateway.",
     "check": "Say what a configuration would do, without doing it.",
     "scan": "Show the serial ports of this machine.",
+    "identity": "Show who the gateway is to its centre: the fingerprint to compare.",
+    "claim": "Hand the gateway a claim code from its centre.",
     "demo": "Server, gateway and simulated hardware, live in the terminal.",
     "simulate": "Play a scale or a reader on a real port.",
     "decode": "Show what a driver makes of bytes.",
