@@ -1,10 +1,13 @@
 """Telling gateways and pages that something happened: after the commit, and never at its cost.
 
 A notice is a hint to look. Whoever misses one finds out by asking: a gateway at its next heartbeat, a page at its next
-connect. So a channel layer that is away is logged and nothing more.
+connect. So a channel layer that is away is logged and nothing more. In a serving process notices go to its one line to
+the layer and nobody waits for them; a command, which has none, sends them itself.
 """
 
+import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +20,10 @@ log = logging.getLogger(__name__)
 
 EVERY_GATEWAY = "gateways"
 VIEWERS = "viewers"
+SEND_TIMEOUT_S = 2.0
+
+Carrier = Callable[[str, dict[str, Any]], None]
+_carriers: list[Carrier] = []
 
 
 def gateway_group(gateway_id: int) -> str:
@@ -50,8 +57,18 @@ def tell_approved(mac_address: str) -> None:
 
 
 def tell_viewers(gateway_id: int, event: dict[str, Any]) -> None:
-    """Tell the pages that watch; `event` is JSON with a `type` of the page's own protocol."""
+    """Tell the pages that watch; `event` is JSON with a `type`: `weighings` says that records of this gateway came."""
     _after_commit(VIEWERS, {"type": "viewers.event", "gateway": gateway_id, "event": event})
+
+
+def carry_by(carrier: Carrier) -> None:
+    """From now on notices of this process go to `carrier`, which may be called from any thread and does not wait."""
+    _carriers.append(carrier)
+
+
+def carry_no_more(carrier: Carrier) -> None:
+    """The serving process stops."""
+    _carriers.remove(carrier)
 
 
 def _say(type_: str, payload: Any) -> dict[str, Any]:
@@ -64,10 +81,17 @@ def _after_commit(group: str, message: dict[str, Any]) -> None:
 
 
 def _send(group: str, message: dict[str, Any]) -> None:
-    layer = get_channel_layer()
-    if layer is None:
-        return
     try:
-        async_to_sync(layer.group_send)(group, message)
-    except (OSError, RedisError, RuntimeError) as error:
+        if _carriers:
+            _carriers[-1](group, message)
+        else:
+            async_to_sync(_send_now)(group, {**message, "to": group})
+    except (OSError, RedisError, RuntimeError) as error:  # a loop that is closing raises RuntimeError
         log.warning("a notice to %s was not passed on: %s", group, error)
+
+
+async def _send_now(group: str, message: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    if layer is not None:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await layer.group_send(group, message)

@@ -41,6 +41,7 @@ def on_database_trouble(_request: HttpRequest, error: Any) -> HttpResponse:
 urlpatterns = [
     path("", include("scaleledger_server.weighing.urls")),
     path("admin/second-factor/", include("scaleledger_server.people.urls")),
+    path("", include("scaleledger_server.live.urls")),
     path("admin/", admin.site.urls),
     re_path(r"^admin$", RedirectView.as_view(pattern_name="admin:index")),
     path("", api.urls),

@@ -1,0 +1,30 @@
+"""Who may see live weights: whoever the pages are shown to, asked at the same door, and asked again while they look."""
+
+from io import BytesIO
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse
+from django_otp.middleware import OTPMiddleware
+
+from scaleledger_server.limits import Message
+from scaleledger_server.people.door import ASKED_BY_A_SCRIPT, IdleSessions, for_people
+
+
+@for_people
+def _page(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+_door = SessionMiddleware(AuthenticationMiddleware(OTPMiddleware(IdleSessions(_page))))
+
+
+def may_watch(scope: Message) -> bool:
+    """Whether this handshake's session may see the pages now. Watching alone keeps no idle session alive."""
+    asked = (ASKED_BY_A_SCRIPT.lower().encode(), b"1")
+    kept = [pair for pair in scope["headers"] if pair[0] in {b"cookie", b"host"}]
+    request = ASGIRequest({**scope, "type": "http", "method": "GET", "headers": [*kept, asked]}, BytesIO())
+    answer = _door(request)
+    assert isinstance(answer, HttpResponse), "a synchronous chain answers at once"
+    return answer.status_code == 200
