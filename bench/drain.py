@@ -61,7 +61,7 @@ def _noop(folder: Path) -> Iterator[_Centre]:
 def _central(folder: Path) -> Iterator[_Centre]:
     port, log = folder / "port", folder / "server.log"
     server = program("scaleledger-server")
-    environment = {"SCALELEDGER_SERVER_DATA_DIR": str(folder / "server")}
+    environment = {"SCALELEDGER_SERVER_DATA_DIR": str(folder / "server"), "SCALELEDGER_SERVER_PLAIN_CLIENTS": "1"}
     serve = [server, "serve", "--port", "0", "--port-file", str(port)]
     with running(serve, log=log, environment=environment) as child:
         wait_for(port, child, log)

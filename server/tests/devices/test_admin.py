@@ -21,6 +21,7 @@ from scaleledger_server.devices.models import (
     ScannedPort,
     Station,
 )
+from scaleledger_server.devices.services import enrolment
 from scaleledger_server.errors import Refusal
 from scaleledger_server.weighing.models import WeighingRecord
 from server_api import Api, join
@@ -183,6 +184,13 @@ def test_a_claim_code_is_made_and_shown_once(administrator):
     listed = administrator.get(reverse("admin:devices_claimcode_changelist")).content.decode()
     assert code[5:] not in listed
     assert row.created_by.username == "admin"
+
+
+def test_when_too_many_codes_are_open_it_is_said(administrator, monkeypatch):
+    monkeypatch.setattr(enrolment, "OPEN_CLAIMS_MAX", 0)
+    answer = administrator.post(reverse("admin:devices_claimcode_add"), {"name": ""}, follow=True)
+    assert b"open already" in answer.content
+    assert not ClaimCode.objects.exists()
 
 
 def test_a_port_becomes_a_station(administrator, joined, said):

@@ -53,6 +53,21 @@ def test_a_replayed_proof_is_refused_even_when_the_first_was_a_conflict(api, led
     assert IdentityConflict.objects.get().proved
 
 
+def test_a_claimed_identity_that_is_proved_later_is_shown_as_proved(api, joined, settings):
+    settings.PLAIN_CLIENTS = True
+    other = LedgerOf(signed=True)
+    assert api.post(GATEWAYS, other.registration())[1]["code"] == "mac_conflict"
+    assert not IdentityConflict.objects.get().proved
+    api.prove(other)
+    assert IdentityConflict.objects.get().proved
+
+
+def test_an_answer_with_a_token_is_kept_by_no_cache(api, joined):
+    _, own = joined
+    answer = api.client.get(f"{GATEWAYS}self/", headers=own.headers())
+    assert answer["Cache-Control"] == "no-store"
+
+
 def test_a_challenge_is_good_for_a_minute_and_only_from_here():
     now = timezone.now()
     given = make_challenge(b"secret", b"0" * 16, now)

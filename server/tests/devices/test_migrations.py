@@ -7,8 +7,15 @@ from gateway_ledgers import MAC
 from server_processes import ServerProcess
 
 
+class OnSqlite(ServerProcess):
+    """A server on its own file, whatever database the other tests use."""
+
+    def environment(self):
+        return {name: value for name, value in super().environment().items() if "DATABASE_URL" not in name}
+
+
 def test_gateways_and_their_anchors_stay_and_derived_tokens_end(tmp_path):
-    server = ServerProcess(tmp_path)
+    server = OnSqlite(tmp_path)
     server.command("migrate", "weighing", "0002_append_only")
     server.command("migrate", "devices", "0002_anchor_signature")
     with contextlib.closing(sqlite3.connect(tmp_path / "server.sqlite3")) as database:

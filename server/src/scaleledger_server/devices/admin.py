@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -292,6 +292,13 @@ class ClaimCodeAdmin(ConfirmingAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
         return False
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except Refusal as refusal:
+            self.message_user(request, refusal.detail, "ERROR")
+            return HttpResponseRedirect(reverse("admin:devices_claimcode_changelist"))
 
     def save_model(self, request: HttpRequest, obj: ClaimCode, form: "ModelForm[ClaimCode]", change: bool) -> None:  # noqa: ARG002, FBT001
         code = services.make_claim(request.user, obj.name, timezone.now())

@@ -1,5 +1,6 @@
 """Who a gateway is, what it is to do, and its sign of life: the part of the contract that needs no record."""
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,13 @@ from scaleledger_server.errors import Refusal
 from scaleledger_server.schemas import operation
 
 router = Router(tags=["gateways"])
+
+
+def _status(gateway: Gateway, token: str | None, ends_at: datetime | None = None, *, status: int = 200) -> HttpResponse:
+    """`gateway_status`, which may hold a token and is therefore kept by no cache."""
+    response = JsonResponse(queries.status_body(gateway, token, ends_at), status=status)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _spend_by_address(request: HttpRequest, scope: str) -> str:
@@ -86,12 +94,12 @@ def register(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     if proof is not None:
         enrolled = services.enrol(asked, proof, now)
-        body = queries.status_body(enrolled.gateway, enrolled.token, enrolled.token_expires_at)
-        return JsonResponse(body, status=201 if enrolled.created else 200)
+        status = 201 if enrolled.created else 200
+        return _status(enrolled.gateway, enrolled.token, enrolled.token_expires_at, status=status)
     if not settings.PLAIN_CLIENTS:
         raise Refusal(403, "key_required", "This server takes only gateways that prove a key. Ask for a challenge.")
     gateway, created = services.register(asked, now)
-    return JsonResponse(queries.status_body(gateway), status=201 if created else 200)
+    return _status(gateway, None, status=201 if created else 200)
 
 
 @router.get(
@@ -104,7 +112,7 @@ def own_status(request: HttpRequest) -> HttpResponse:
     """Bearer token. Answers 200 `gateway_status` with the very token shown in the request."""
     header = request.headers.get("Authorization", "")
     token = queries.known_token(header)
-    return JsonResponse(queries.status_body(token.gateway, queries.shown_token(header), token.expires_at))
+    return _status(token.gateway, queries.shown_token(header), token.expires_at)
 
 
 @router.get(
@@ -146,4 +154,4 @@ def sync(request: HttpRequest, mac_address: str) -> HttpResponse:
         return JsonResponse({"mac_address": gateway.mac_address, "status": gateway.status, "access_token": None})
     if gateway.status == Gateway.Status.ACTIVE and not gateway.public_key:
         token = services.issue_token(gateway, AccessToken.How.PLAIN, timezone.now())
-    return JsonResponse(queries.status_body(gateway, token))
+    return _status(gateway, token)

@@ -54,6 +54,8 @@ def register(asked: Registration, now: datetime) -> tuple[Gateway, bool]:
         },
         now,
     )
+    if asked.proved:
+        gateway.identity_conflicts.filter(public_key=asked.public_key).update(proved=True)
     alarms.judge(gateway, {GatewayAlarm.Kind.IDENTITY: f"Claimed with another key from {asked.remote_address}."}, now)
     log.warning("gateway %s was claimed with another key from %s", gateway.mac_address, asked.remote_address)
     raise Refusal(
