@@ -2,9 +2,10 @@
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 
 from databases import NoDatabase, Servers, append_only_lifted
 from gateway_ledgers import LedgerOf
@@ -69,3 +70,12 @@ def ledger():
 def joined(db, ledger):
     """(gateway, api) of `ledger`, approved."""
     return join(ledger)
+
+
+@pytest.fixture
+def administrator(db):
+    """A browser in which a person is logged in who may do everything; the person is its `user`."""
+    client = Client()
+    client.user = User.objects.create_superuser("admin", password="x")
+    client.force_login(client.user)
+    return client

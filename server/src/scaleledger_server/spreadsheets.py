@@ -2,9 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, StreamingHttpResponse
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+LINES_PER_PIECE = 500
 BOM = "\ufeff"  # without it, spreadsheets take UTF-8 for the code page of their country
 
 
@@ -33,3 +39,20 @@ def lines(header: list[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 def _after(header: list[str], rows: Iterable[Iterable[str]]) -> Iterator[Iterable[str]]:
     yield header
     yield from rows
+
+
+def download(request: HttpRequest, name: str, written: Iterator[str]) -> StreamingHttpResponse:
+    """The answer that hands out a CSV file piece by piece. Without the asynchronous form Django would gather it whole."""
+    content = _pieces(written) if isinstance(request, ASGIRequest) else written
+    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+async def _pieces(written: Iterator[str]) -> AsyncIterator[str]:
+    def piece() -> str:
+        return "".join(islice(written, LINES_PER_PIECE))
+
+    while text := await sync_to_async(piece)():
+        yield text

@@ -19,13 +19,6 @@ HEADER = "uid,producer,species\r\n"
 
 
 @pytest.fixture
-def administrator(db):
-    client = Client()
-    client.force_login(User.objects.create_superuser("admin", password="x"))
-    return client
-
-
-@pytest.fixture
 def goods(db):
     for row in (Species(name="Squid"), Producer(name="North boat"), Producer(name="=1+1")):
         services.save(row)

@@ -75,13 +75,6 @@ def test_the_number_of_queries_is_constant(joined, ledger, person, django_assert
         assert person.get("/lists/").status_code == 200
 
 
-@pytest.fixture
-def administrator(db):
-    client = Client()
-    client.force_login(User.objects.create_superuser("admin", password="x"))
-    return client
-
-
 @pytest.mark.parametrize(("action", "status"), [("approve", "active"), ("revoke", "inactive"), ("rotate", "pending")])
 def test_a_gateway_is_approved_revoked_rotated_by_hand(administrator, action, status):
     gateway = Gateway.objects.create(mac_address=MAC, public_key="d7" * 32)

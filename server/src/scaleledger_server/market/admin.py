@@ -10,6 +10,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]  # it ships no types
 from unfold.decorators import action  # type: ignore[import-untyped]
 
+from scaleledger_server import spreadsheets
 from scaleledger_server.market import card_lists, services
 from scaleledger_server.market.models import Producer, RfidCard, Species
 
@@ -92,8 +93,6 @@ class RfidCardAdmin(MarketAdmin):
         return render(request, "market/card_import.html", context, status=422 if done else 200)
 
     @action(description="Export all as CSV", url_path="export", permissions=["view"])  # type: ignore[untyped-decorator]
-    def export(self, request: HttpRequest) -> StreamingHttpResponse:  # noqa: ARG002
+    def export(self, request: HttpRequest) -> StreamingHttpResponse:
         """All cards as CSV."""
-        response = StreamingHttpResponse(card_lists.written(), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = 'attachment; filename="cards.csv"'
-        return response
+        return spreadsheets.download(request, "cards.csv", card_lists.written())

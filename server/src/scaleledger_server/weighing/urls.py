@@ -1,5 +1,15 @@
 from django.urls import path
 
-from scaleledger_server.weighing import pages
+from scaleledger_server.weighing import pages, proof_pages
+from scaleledger_server.weighing.proof_pages import staff
 
-urlpatterns = [path("", pages.overview, name="overview"), path("lists/", pages.lists, name="lists")]
+RECORD = "admin/weighing/weighingrecord/<uuid:uuid>/"
+
+urlpatterns = [
+    path("", pages.overview, name="overview"),
+    path("lists/", pages.lists, name="lists"),
+    path(f"{RECORD}evidence/", staff(proof_pages.show), name="evidence"),
+    path(f"{RECORD}void/", staff(proof_pages.void), name="void"),
+    path(f"{RECORD}correct/", staff(proof_pages.correct), name="correct"),
+    path("admin/devices/gateway/<int:pk>/reconcile/", staff(proof_pages.account), name="gateway-reconcile"),
+]
