@@ -36,7 +36,8 @@ class WithCardCount(MarketAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(card_count=Count("cards"))
+        rows = rows.annotate(card_count=Count("cards"))
+        return rows
 
     @admin.display(description="cards", ordering="card_count")
     def cards(self, row: Any) -> int:

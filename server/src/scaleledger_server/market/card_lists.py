@@ -5,11 +5,15 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from scaleledger_server import spreadsheets
 from scaleledger_server.market import queries
 from scaleledger_server.market.models import RfidCard
 from scaleledger_server.spreadsheets import plain, safe
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 COLUMNS = ("uid", "producer", "species")
 OPTIONAL = ("producer_uuid", "is_active")
@@ -63,7 +67,7 @@ def read(content: bytes) -> Reading:
     return reading
 
 
-def _read_lines(reading: Reading, rows: "csv._reader", header: list[str]) -> None:
+def _read_lines(reading: Reading, rows: "Reader", header: list[str]) -> None:
     seen: dict[str, int] = {}
     for row in rows:
         number = rows.line_num
