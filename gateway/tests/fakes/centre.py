@@ -9,7 +9,15 @@ import httpx2
 
 from scaleledger.uplinks.central import protocol
 
-PHRASES = {200: "OK", 201: "Created", 302: "Found", 401: "Unauthorized", 404: "Not Found", 429: "Slow Down"}
+PHRASES = {
+    200: "OK",
+    304: "Not Modified",
+    201: "Created",
+    302: "Found",
+    401: "Unauthorized",
+    404: "Not Found",
+    429: "Slow Down",
+}
 
 
 class Books:
@@ -40,7 +48,7 @@ class Books:
         self.gateways = dict.fromkeys(self.gateways, "")
 
     def answer(self, method, path, headers, body):
-        """(status, JSON or None) for a request; `path` without the leading slash."""
+        """(status, JSON or None, perhaps headers) for a request; `path` without the leading slash."""
         self.calls.append((method, path))
         stated = json.loads(body) if body else None
         if method == "POST" and path == protocol.GATEWAYS:
@@ -112,8 +120,9 @@ class Answers:
     """No fault: the books' own answer."""
 
     async def serve(self, books, request, writer):
-        status, body = books.answer(*request)
-        await self.send(writer, status, json.dumps(body).encode())
+        status, body, *headers = books.answer(*request)
+        extra = "".join(f"{name}: {value}\r\n" for more in headers for name, value in more.items())
+        await self.send(writer, status, b"" if body is None else json.dumps(body).encode(), extra=extra)
 
     async def send(self, writer, status, body, kind="application/json", extra="", claimed=None):
         head = f"HTTP/1.1 {status} {PHRASES.get(status, 'So')}\r\nContent-Type: {kind}\r\n{extra}"
@@ -347,5 +356,6 @@ class Weather(httpx2.AsyncBaseTransport):
         if self.state == "html":
             return httpx2.Response(200, stream=_Body(b"<html>Please log in</html>"))
         path = request.url.path.removeprefix("/")
-        status, body = self.books.answer(request.method, path, request.headers, await request.aread())
-        return httpx2.Response(status, stream=_Body(json.dumps(body).encode()))
+        status, body, *headers = self.books.answer(request.method, path, request.headers, await request.aread())
+        sent = {name: value for more in headers for name, value in more.items()}
+        return httpx2.Response(status, headers=sent, stream=_Body(b"" if body is None else json.dumps(body).encode()))

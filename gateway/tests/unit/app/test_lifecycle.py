@@ -1,47 +1,15 @@
 import asyncio
-import random
 
 import pytest
 
-from fakes.centre import Books, Weather
+from fakes.centre import Books
+from fakes.living_gateway import LivingGateway
 from fakes.outbox import MAC, MemoryIdentity, MemoryOutbox, batch_of, weighing
-from fakes.virtual_clock import LoopClock, running, virtual
+from fakes.virtual_clock import virtual
 from scaleledger.app.clock import SystemClock, boot_id, utc_offset_min
-from scaleledger.app.forwarder import Forwarder
 from scaleledger.app.life_table import TABLE, Event, State
-from scaleledger.app.lifecycle import Lifecycle
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import StoreError
-from scaleledger.uplinks.central.client import CentralUplink
-
-
-class Gateway:
-    """The life of a gateway over a network without sockets, with a forwarder beside it, until the block ends."""
-
-    def __init__(self, books, token="", identity=None, outbox=None):
-        self.books, self.weather = books, Weather(books)
-        self.outbox, self.identity = outbox or MemoryOutbox(), identity or MemoryIdentity(token)
-        clock = LoopClock()
-        self.uplink = CentralUplink("http://centre.invalid/", now=clock.now, transport=self.weather)
-        self.life = Lifecycle(self.uplink, self.identity, self.outbox, clock=clock, rng=random.Random(1), name="Dock")
-        self.forwarder = Forwarder(self.uplink, self.outbox, clock=clock, rng=random.Random(2))
-        self.happened = []
-        self.life.on_approved = lambda: self.happened.append("approved")
-        self.life.on_cleared = lambda: self.happened.append("cleared")
-        self.life.on_link_back = self._link_back
-
-    def _link_back(self):
-        self.happened.append("link back")
-        self.forwarder.retry_now()
-
-    async def __aenter__(self):
-        self._parts = running(self.life, self.forwarder)
-        await self._parts.__aenter__()
-        return self
-
-    async def __aexit__(self, *error):
-        await self.uplink.close()
-        await self._parts.__aexit__(*error)
 
 
 def test_every_state_can_be_reached_and_left():
@@ -52,7 +20,7 @@ def test_every_state_can_be_reached_and_left():
 
 @virtual
 async def test_an_unknown_gateway_registers_waits_for_approval_and_lives():
-    async with Gateway(Books(approves=False)) as gateway:
+    async with LivingGateway(Books(approves=False)) as gateway:
         await asyncio.sleep(60)
         assert gateway.life.state is State.SYNC
         assert 5 <= gateway.books.calls.count(("GET", f"devices/api/gateways/{MAC}/")) <= 8
@@ -69,7 +37,7 @@ async def test_an_unknown_gateway_registers_waits_for_approval_and_lives():
 
 @virtual
 async def test_a_kept_token_lives_at_once_and_learns_what_the_centre_offers():
-    async with Gateway(Books(knows_mac=True), token="token-1", outbox=MemoryOutbox(50)) as gateway:
+    async with LivingGateway(Books(knows_mac=True), token="token-1", outbox=MemoryOutbox(50)) as gateway:
         await asyncio.sleep(10)
         assert gateway.life.state is State.HEARTBEAT
         assert gateway.outbox.owed == []
@@ -81,7 +49,7 @@ async def test_a_kept_token_lives_at_once_and_learns_what_the_centre_offers():
 
 @virtual
 async def test_a_start_without_network_keeps_its_identity_and_delivers_when_it_is_back():
-    gateway = Gateway(Books(knows_mac=True), token="token-1", outbox=MemoryOutbox(5))
+    gateway = LivingGateway(Books(knows_mac=True), token="token-1", outbox=MemoryOutbox(5))
     gateway.weather.state = "away"
     async with gateway:
         await asyncio.sleep(7200)
@@ -96,7 +64,7 @@ async def test_a_start_without_network_keeps_its_identity_and_delivers_when_it_i
 
 @virtual
 async def test_refused_credentials_are_cleared_and_won_anew_and_no_record_is_lost():
-    async with Gateway(Books(knows_mac=True), token="token-1") as gateway:
+    async with LivingGateway(Books(knows_mac=True), token="token-1") as gateway:
         await asyncio.sleep(100)
         gateway.books.revoke()
         for _ in range(10):
@@ -111,7 +79,7 @@ async def test_refused_credentials_are_cleared_and_won_anew_and_no_record_is_los
 
 @virtual
 async def test_a_deleted_gateway_registers_anew():
-    async with Gateway(Books(knows_mac=True), token="token-1") as gateway:
+    async with LivingGateway(Books(knows_mac=True), token="token-1") as gateway:
         await asyncio.sleep(10)
         gateway.books.gateways.clear()
         await asyncio.sleep(35)
@@ -121,7 +89,7 @@ async def test_a_deleted_gateway_registers_anew():
 
 @virtual
 async def test_a_plain_servers_bare_refusal_counts_when_its_status_agrees():
-    async with Gateway(Books(plain=True, knows_mac=True), token="token-1", outbox=MemoryOutbox(3)) as gateway:
+    async with LivingGateway(Books(plain=True, knows_mac=True), token="token-1", outbox=MemoryOutbox(3)) as gateway:
         await asyncio.sleep(40)
         assert gateway.outbox.owed == []
         gateway.books.revoke()
@@ -140,7 +108,7 @@ async def test_a_proxys_bare_refusal_of_the_heartbeat_changes_nothing(status):
                 return status, {"detail": "the proxy does not like this"}
             return super().answer(method, path, headers, body)
 
-    async with Gateway(Proxied(knows_mac=True), token="token-1", outbox=MemoryOutbox(3)) as gateway:
+    async with LivingGateway(Proxied(knows_mac=True), token="token-1", outbox=MemoryOutbox(3)) as gateway:
         await asyncio.sleep(600)
         assert gateway.identity.cleared == 0
         assert gateway.outbox.owed == []
@@ -148,7 +116,7 @@ async def test_a_proxys_bare_refusal_of_the_heartbeat_changes_nothing(status):
 
 @virtual
 async def test_a_portal_never_clears_credentials_and_never_marks_sent():
-    async with Gateway(Books(knows_mac=True), token="token-1") as gateway:
+    async with LivingGateway(Books(knows_mac=True), token="token-1") as gateway:
         await asyncio.sleep(10)
         gateway.weather.state = "html"
         gateway.outbox.append()
@@ -165,7 +133,7 @@ async def test_a_centre_that_refuses_each_token_it_gives_is_not_hammered():
                 return 401, {"code": "token_unknown", "detail": "not that one"}
             return super().answer(method, path, headers, body)
 
-    async with Gateway(Fickle(knows_mac=True), token="token-1") as gateway:
+    async with LivingGateway(Fickle(knows_mac=True), token="token-1") as gateway:
         await asyncio.sleep(3600)
         assert len(gateway.books.calls) < 3 * 180
 
@@ -179,7 +147,7 @@ async def test_a_declined_registration_is_told_and_asked_again_only_slowly():
                 return 409, {"code": "mac_conflict", "detail": "another key"}
             return super().answer(method, path, headers, body)
 
-    async with Gateway(Conflicting()) as gateway:
+    async with LivingGateway(Conflicting()) as gateway:
         await asyncio.sleep(600)
         assert 50 <= gateway.books.calls.count(("POST", "devices/api/gateways/")) <= 61
         assert gateway.happened == []
@@ -187,7 +155,7 @@ async def test_a_declined_registration_is_told_and_asked_again_only_slowly():
 
 @virtual
 async def test_the_heartbeat_carries_the_books_and_the_head():
-    gateway = Gateway(Books(knows_mac=True), token="token-1", outbox=MemoryOutbox(4))
+    gateway = LivingGateway(Books(knows_mac=True), token="token-1", outbox=MemoryOutbox(4))
     await gateway.outbox.settle("central", [ItemOutcome(2, Outcome.QUARANTINE)])
 
     async def read_head():
@@ -207,7 +175,7 @@ async def test_a_sick_disk_does_not_make_the_gateway_look_dead():
         async def counts(self, uplink):
             raise StoreError("no counts")
 
-    async with Gateway(Books(knows_mac=True), token="token-1", outbox=Sick()) as gateway:
+    async with LivingGateway(Books(knows_mac=True), token="token-1", outbox=Sick()) as gateway:
         await asyncio.sleep(100)
         assert len(gateway.books.heartbeats) == 4
 
@@ -221,7 +189,7 @@ async def test_a_disk_that_keeps_nothing_neither_hurries_the_heartbeat_nor_stops
         async def note_heartbeat(self, at):
             raise StoreError("no room")
 
-    async with Gateway(Books(knows_mac=True), identity=Full(), outbox=MemoryOutbox(3)) as gateway:
+    async with LivingGateway(Books(knows_mac=True), identity=Full(), outbox=MemoryOutbox(3)) as gateway:
         await asyncio.sleep(100)
         assert gateway.outbox.owed == []
         assert len(gateway.books.heartbeats) == 4
@@ -237,7 +205,7 @@ async def test_a_disk_that_cannot_forget_the_token_is_not_asked_in_a_hot_loop():
             self.tries += 1
             raise StoreError("no room")
 
-    async with Gateway(Books(knows_mac=True), identity=Stuck("token-1")) as gateway:
+    async with LivingGateway(Books(knows_mac=True), identity=Stuck("token-1")) as gateway:
         await asyncio.sleep(10)
         gateway.books.revoke()
         await asyncio.sleep(3600)
@@ -246,7 +214,7 @@ async def test_a_disk_that_cannot_forget_the_token_is_not_asked_in_a_hot_loop():
 
 @virtual
 async def test_with_nothing_to_deliver_only_heartbeats_go_out():
-    async with Gateway(Books(knows_mac=True), token="token-1") as gateway:
+    async with LivingGateway(Books(knows_mac=True), token="token-1") as gateway:
         await asyncio.sleep(31)
         seen = len(gateway.books.calls)
         await asyncio.sleep(3600)
