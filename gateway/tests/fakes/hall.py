@@ -104,7 +104,10 @@ class Hall:
     def _build(self, name, config, part):
         mode = Mode(config.get("mode", "auto"))
         rules = StationRules(name, mode, min_weight=Decimal(config.get("min_weight", "2")))
-        scale = Source(self.belt(config["url"]).port.transport(config["url"].removeprefix("loop:")), partial(open_driver, "st-gs-comma"))
+        scale = Source(
+            self.belt(config["url"]).port.transport(config["url"].removeprefix("loop:")),
+            partial(open_driver, "st-gs-comma"),
+        )
         return WeighingStation(rules, scale, None, self._around, driver_name="st-gs-comma", guard=part.guard)
 
     async def _scan(self):
