@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +50,11 @@ CHECKS = [
         "tools",
         "bench",
     ],
+]
+
+SERVER_CHECKS = [
+    ["scaleledger-server", "makemigrations", "--check", "--dry-run"],
+    ["scaleledger-server", "check", "--deploy", "--fail-level", "WARNING"],
 ]
 
 
@@ -106,9 +113,14 @@ def lock() -> int:
     return max(subprocess.run(command, check=False, cwd=ROOT).returncode for command in (tested, shipped))
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], variables: dict[str, str] | None = None) -> int:
     """Run one command inside the environment; Ctrl-C is the child's affair, so that it can stop cleanly."""
-    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
+    env = {
+        **os.environ,
+        **(variables or {}),
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
+        "VIRTUAL_ENV": str(VENV),
+    }
     env.pop("PYTHONHOME", None)
     env.pop("UV_PYTHON", None)
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # every start of a program would compile it anew
@@ -121,13 +133,27 @@ def run(command: list[str]) -> int:
             continue
 
 
+def production(folder: str) -> dict[str, str]:
+    """The server's variables as behind a proxy, with secrets of this one check."""
+    names = {
+        "DATA_DIR": folder,
+        "TLS_PROXY": "1",
+        "ALLOWED_HOSTS": "centre.example",
+        "TRUSTED_ORIGINS": "https://centre.example",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "RECEIPT_SECRET": secrets.token_urlsafe(64),
+    }
+    return {f"SCALELEDGER_SERVER_{name}": value for name, value in names.items()}
+
+
 def check() -> int:
-    """Lint, format, layers, types, dependencies, spelling: all run, the worst result counts."""
+    """Lint, format, layers, types, dependencies, spelling, the server's production settings: all run, the worst counts."""
     failed = []
-    for command in CHECKS:
-        print("$", " ".join(command), flush=True)
-        if run(command):
-            failed.append(command[0])
+    with tempfile.TemporaryDirectory() as folder:
+        for command in [*CHECKS, *SERVER_CHECKS]:
+            print("$", " ".join(command), flush=True)
+            if run(command, production(folder) if command in SERVER_CHECKS else None):
+                failed.append(" ".join(command[:2]))
     print("check failed: " + ", ".join(failed) if failed else "check passed", flush=True)
     return 1 if failed else 0
 

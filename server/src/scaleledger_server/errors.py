@@ -78,6 +78,9 @@ class ContractErrors:
         return answer
 
 
+OWN_FILES_ONLY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+
 class ContentPolicy:
     """Middleware: a page may load only from this server. The admin is left out, its widgets need inline scripts."""
 
@@ -87,5 +90,5 @@ class ContentPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         if not request.path.startswith("/admin"):
-            response["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+            response["Content-Security-Policy"] = OWN_FILES_ONLY
         return response

@@ -23,6 +23,7 @@ def uuids(joined, ledger):
 def page_of(client, uuid, name="evidence"):
     answer = client.get(reverse(name, args=[uuid]))
     assert answer.status_code == 200
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
     return answer.content.decode()
 
 

@@ -1,5 +1,6 @@
 """Pages to read and to print: a record's evidence, voiding or correcting it, and a gateway's account."""
 
+from functools import wraps
 from typing import Any
 
 from django import forms
@@ -13,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from scaleledger_server.devices.models import Gateway, HeadAlarm
-from scaleledger_server.errors import Refusal
+from scaleledger_server.errors import OWN_FILES_ONLY, Refusal
 from scaleledger_server.weighing import accounts, chain, services
 from scaleledger_server.weighing.evidence import Evidence, evidence
 from scaleledger_server.weighing.reconciliation import reconcile
@@ -23,8 +24,15 @@ AMEND = "weighing.add_amendment"
 
 
 def staff(view: Any) -> Any:
-    """A page of the administration: for its people only, never cached."""
-    return admin.site.admin_view(view)
+    """A page of the administration: for its people only, never cached, loading only from here."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, **which: Any) -> HttpResponse:
+        response: HttpResponse = view(request, **which)
+        response["Content-Security-Policy"] = OWN_FILES_ONLY
+        return response
+
+    return admin.site.admin_view(guarded)
 
 
 def _evidence_or_404(uuid: Any) -> Evidence:
