@@ -1,47 +1,32 @@
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
+from fakes.contract import answer, body_of, example, html, text_of
 from fakes.outbox import MAC, START, batch_of, weighing
 from scaleledger.domain.delivery import Batch, Outcome
 from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, RegistrationRefused
-from scaleledger.domain.standing import Introduction, SignOfLife, Standing, Status
+from scaleledger.domain.standing import (
+    Alive,
+    HostReport,
+    Introduction,
+    Receipt,
+    SignOfLife,
+    Standing,
+    StationRefused,
+    StationReport,
+    Status,
+)
 from scaleledger.domain.weighing import Head, Record
 from scaleledger.uplinks.central import enrolment, protocol
 from scaleledger.uplinks.central.enrolment import Offer
 from scaleledger.uplinks.central.exchange import Answer
 from scaleledger.uplinks.central.protocol import BatchNotOffered, BatchRefused, BatchTooLarge
-
-CONTRACTS = Path(__file__).resolve().parents[4] / "contracts"
-SCHEMAS = {p.name: json.loads(p.read_text()) for p in CONTRACTS.glob("*.schema.json")}
-REGISTRY = Registry().with_resources((name, Resource.from_contents(s)) for name, s in SCHEMAS.items())
-
-
-def example(name):
-    return json.loads((CONTRACTS / "examples" / f"{name}.json").read_text(), parse_float=Decimal)
-
-
-def body_of(request, schema):
-    """The request's body as JSON, after it was held against its schema."""
-    Draft202012Validator(SCHEMAS[f"{schema}.schema.json"], registry=REGISTRY).validate(json.loads(request.body))
-    return json.loads(request.body, parse_float=Decimal)
-
-
-def answer(status, body=b"", kind="application/json", **headers):
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {k.replace("_", "-"): v for k, v in headers.items()}
-    return Answer(status, {"content-type": kind, **named}, raw, START)
-
-
-def html(status):
-    return answer(status, b"<!doctype html><title>Log in</title>", "text/html; charset=utf-8")
 
 
 def recorded(stated):
@@ -80,29 +65,123 @@ def test_every_request_example_is_what_we_send():
     assert {k: v for k, v in sent.items() if k not in times} == {k: v for k, v in alive.items() if k not in times}
 
 
+def test_the_full_heartbeat_is_the_contracts_example():
+    stated = example("heartbeat.stations")
+    host = HostReport(*(stated[k] for k in HostReport.__slots__))
+    sign = SignOfLife(
+        stated["version"],
+        datetime.fromisoformat(stated["sent_at"]),
+        host=host,
+        clock_offset_ms=stated["clock_offset_ms"],
+        receipt_seq=stated["receipt_seq"],
+        stations=tuple(StationReport(**s) for s in stated["stations"]),
+        stations_refused=tuple(StationRefused(**s) for s in stated["stations_refused"]),
+    )
+    sent = body_of(protocol.say_alive(sign, "t"), "heartbeat")
+    assert sent | {"sent_at": stated["sent_at"]} == stated
+    older = body_of(protocol.say_alive(sign, "t", reports=False), "heartbeat")
+    assert set(older) == {"version", "queued", "quarantined", "oldest_queued_at", "sent_at"}
+
+
+@given(st.text(), st.integers(0, 300))
+def test_whatever_the_stations_are_called_the_heartbeat_is_the_contracts(text, count):
+    report = StationReport(f"s{text}", "file", text * 9, text * 99, "up", text * 9, text * 99)
+    refused = StationRefused(text * 20, text * 99)
+    host = HostReport(text * 9, text * 30, 0, 0, 0)
+    sign = SignOfLife(text * 9, START, host=host, stations=(report,) * count, stations_refused=(refused,) * count)
+    body_of(protocol.say_alive(sign, "t"), "heartbeat")
+
+
+def test_what_the_centre_says_with_a_heartbeat_is_read():
+    stated = example("heartbeat_answer.receipt")
+    alive = protocol.read_heartbeat(answer(200, text_of("heartbeat_answer.receipt").encode()))
+    assert alive == Alive(
+        receipt=Receipt(**stated["receipt"]),
+        server_time=datetime.fromisoformat(stated["server_time"]),
+        stations_version="4",
+        market_version="17",
+    )
+
+
+RECEIPT = {"upto_seq": 2, "hash": "9f" * 32, "at": "2026-11-21T02:10:03+00:00", "signature": "5c" * 64}
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        None,
+        7,
+        [],
+        {},
+        RECEIPT | {"upto_seq": True},
+        RECEIPT | {"upto_seq": 0},
+        RECEIPT | {"upto_seq": 2**53},
+        RECEIPT | {"upto_seq": "2"},
+        RECEIPT | {"hash": "9F" * 32},
+        RECEIPT | {"at": "yesterday"},
+        RECEIPT | {"at": "2026-11-21T02:10:03"},
+        RECEIPT | {"at": 7},
+        RECEIPT | {"signature": ""},
+    ],
+)
+def test_a_receipt_that_is_none_is_not_taken_for_one(receipt):
+    assert protocol.read_heartbeat(answer(200, {"status": "active", "receipt": receipt})).receipt is None
+    taken = protocol.read_batch(answer(200, {"results": [entry(1)], "receipt": receipt}), [weighing(1)])
+    assert taken.receipt is None
+    assert taken.outcomes[0].outcome is Outcome.ACKED
+
+
+def test_a_receipt_comes_with_a_batch():
+    records = [recorded(r) for r in example("weighing_batch.two")["records"]]
+    taken = protocol.read_batch(answer(200, text_of("batch_result.receipt").encode()), records)
+    assert taken.receipt == Receipt(**example("batch_result.receipt")["receipt"])
+
+
+@pytest.mark.parametrize("said", [{"versions": 3}, {"versions": {"stations": 4, "market": None}}, {"server_time": 5}])
+def test_odd_words_with_a_heartbeat_are_none(said):
+    assert protocol.read_heartbeat(answer(200, {"status": "active"} | said)) == Alive()
+
+
+def test_what_is_signed_for_a_delivery_is_what_the_contract_says():
+    request = protocol.post_batch(batch_of(weighing(1)), "p/", "t")
+    digest = hashlib.sha256(request.body).hexdigest()
+    assert protocol.body_message(MAC, request.body) == f"scaleledger-body-v1\n{MAC}\n{digest}".encode()
+    assert request.signed
+    assert protocol.post_record(weighing(1), "t").signed
+
+
+def test_a_signature_that_is_refused_leaves_the_records_where_they_are():
+    for code in ("signature_missing", "signature_wrong"):
+        refusal = answer(403, {"code": code, "detail": "words"})
+        with pytest.raises(Disbelieved, match=code):
+            protocol.read_record(refusal, RECORD)
+        with pytest.raises(Disbelieved, match=code):
+            protocol.read_batch(refusal, [RECORD])
+
+
 def test_a_heartbeat_of_an_empty_ledger_has_no_head():
     sign = SignOfLife("0.1.0", START, head=Head(0, "0" * 64, ""))
     assert "head" not in body_of(protocol.say_alive(sign, "t"), "heartbeat")
 
 
 def test_every_answer_example_is_accepted():
-    status, offer = enrolment.read_status(answer(200, json.loads(_text("gateway_status.active"))), MAC)
+    status, offer = enrolment.read_status(answer(200, json.loads(text_of("gateway_status.active"))), MAC)
     assert status == Status(Standing.ACTIVE, example("gateway_status.active")["access_token"])
     assert offer == Offer("api/weighing/records/batch/", 500, gateway_id=1)
-    pending, _ = enrolment.read_status(answer(200, json.loads(_text("gateway_status.pending"))), MAC)
+    pending, _ = enrolment.read_status(answer(200, json.loads(text_of("gateway_status.pending"))), MAC)
     assert pending == Status(Standing.PENDING)
-    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.ok")))).anchor is None
-    assert protocol.read_heartbeat(answer(200, json.loads(_text("heartbeat_answer.anchor")))).anchor.seq == 2
-    stored = json.loads(_text("stored_record.ledger"))
+    assert protocol.read_heartbeat(answer(200, json.loads(text_of("heartbeat_answer.ok")))).anchor is None
+    assert protocol.read_heartbeat(answer(200, json.loads(text_of("heartbeat_answer.anchor")))).anchor.seq == 2
+    stored = json.loads(text_of("stored_record.ledger"))
     for code in (200, 201):
         outcome = protocol.read_record(answer(code, stored), recorded(example("weighing_record.ledger")))
         assert outcome.outcome is Outcome.ACKED
     records = [recorded(r) for r in example("weighing_batch.two")["records"]]
-    created, invalid = protocol.read_batch(answer(200, json.loads(_text("batch_result.mixed"))), records).outcomes
+    created, invalid = protocol.read_batch(answer(200, json.loads(text_of("batch_result.mixed"))), records).outcomes
     assert (created.outcome, invalid.outcome) == (Outcome.ACKED, Outcome.QUARANTINE)
     assert "measured_at is no time" in invalid.reason
     with pytest.raises(CredentialsRefused):
-        protocol.read_heartbeat(answer(401, json.loads(_text("error.token_unknown"))))
+        protocol.read_heartbeat(answer(401, json.loads(text_of("error.token_unknown"))))
 
 
 ANCHOR = {"seq": 2, "hash": "9f" * 32, "signature": "5c" * 64}
@@ -123,10 +202,6 @@ ANCHOR = {"seq": 2, "hash": "9f" * 32, "signature": "5c" * 64}
 )
 def test_an_anchor_that_is_none_is_not_taken_for_one(anchor):
     assert protocol.read_heartbeat(answer(200, {"status": "active", "anchor": anchor})).anchor is None
-
-
-def _text(name):
-    return (CONTRACTS / "examples" / f"{name}.json").read_text()
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9))
@@ -216,7 +291,13 @@ def test_nothing_is_known_of_a_record_after(given_answer):
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(401, "token_unknown"), (401, "token_missing"), (403, "gateway_inactive"), (404, "gateway_unknown")],
+    [
+        (401, "token_unknown"),
+        (401, "token_missing"),
+        (401, "token_expired"),
+        (403, "gateway_inactive"),
+        (404, "gateway_unknown"),
+    ],
 )
 def test_credentials_are_refused_only_in_the_contracts_form(status, code):
     refusal = answer(status, {"code": code, "detail": "words"})
