@@ -2,8 +2,8 @@
 
 import time
 
-from websockets.exceptions import InvalidStatus
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from gateway_ledgers import LedgerOf
 from live_sockets import GatewayLine, Line, PageLine, shows
@@ -112,12 +112,12 @@ def test_a_page_that_watches_all_sees_every_gateway_also_a_later_one(centre, enr
 
 def test_the_first_descriptions_one_value_reaches_who_watches_all_of_a_gateway(centre, enrolled):
     _, gateway_id, token = enrolled
-    with GatewayLine(centre.port, gateway_id, token, "/ws/devices/{}/", "Gateway") as gateway:
-        with PageLine(centre.port) as page:
-            page.watch()
-            gateway.hear()
-            gateway.say({"type": "weight_update", "value": 10.5})
-            assert page.hear_live("", "10.5")["stable"] is None
+    first_path = "/ws/devices/{}/"
+    with GatewayLine(centre.port, gateway_id, token, first_path, "Gateway") as gateway, PageLine(centre.port) as page:
+        page.watch()
+        gateway.hear()
+        gateway.say({"type": "weight_update", "value": 10.5})
+        assert page.hear_live("", "10.5")["stable"] is None
 
 
 def test_a_weighing_is_told_with_its_names_and_that_it_is_covered(centre, enrolled):

@@ -20,7 +20,7 @@ def auction(request: HttpRequest) -> HttpResponse:
     answer = render(
         request,
         "live/auction.html",
-        {"stations": queries.shown(chosen), "now": timezone.now(), "only": chosen[0] if asked and chosen else "",
+        {"stations": queries.shown(chosen), "now": timezone.now(), "only": (chosen[0] if chosen else 0) if asked else "",
          "unknown": bool(asked) and not chosen},
     )  # fmt: skip
     answer["Cache-Control"] = "no-store"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from scaleledger_server.bodies import parse
@@ -24,6 +25,11 @@ class Shown:
     station: str
     description: str
     last: dict[str, Any] | None
+
+    @property
+    def measured_at(self) -> datetime | None:
+        """The last weighing's time."""
+        return datetime.fromisoformat(self.last["measured_at"]) if self.last else None
 
 
 def active_gateways() -> list[int]:

@@ -40,12 +40,13 @@ function cardOf(station) {
     const after = [...shown.keys()].sort().indexOf(key);
     main.insertBefore(card.element, main.querySelectorAll("article.station")[after] ?? null);
     arrange();
+    showLast(card);
   }
   return card;
 }
 
 function arrange() {
-  document.body.dataset.count = String(Math.min(shown.size, 9));
+  document.body.dataset.count = String(Math.min(shown.size, 10));
   document.getElementById("plain")?.toggleAttribute("hidden", shown.size > 0);
 }
 
@@ -82,7 +83,9 @@ function showLast(card) {
   const tick = part(card, ".tick");
   text(tick, last?.covered ? "✓" : "");
   tick.title = last?.covered ? "Held at the centre, every record before it too" : "";
-  text(part(card, ".whose"), last ? whose(last) : "");
+  const names = last ? [last.producer, last.species].filter(Boolean) : [];
+  text(part(card, ".whose .first"), last ? names[0] ?? whose(last) : "");
+  text(part(card, ".whose .second"), names[1] ?? "");
   const when = last ? new Date(last.measured_at) : null;
   text(part(card, ".when"), when ? when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }) : "");
 }
@@ -179,8 +182,8 @@ function connect() {
   const own = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/live/`);
   socket = own;
   own.onopen = () => {
-    const gateway = Number(main.dataset.gateway);
-    own.send(JSON.stringify(gateway ? { type: "watch", stations: [{ gateway }] } : { type: "watch", all: true }));
+    const only = main.dataset.gateway;
+    own.send(JSON.stringify(only ? { type: "watch", stations: [{ gateway: Number(only) }] } : { type: "watch", all: true }));
     heard();
   };
   own.onmessage = (event) => {
@@ -214,5 +217,7 @@ function connect() {
 setInterval(() => {
   for (const card of shown.values()) showLive(card);
 }, 250);
-text(state, "Connecting …");
-connect();
+if (main.dataset.gateway !== "0") {
+  text(state, "Connecting …");
+  connect();
+}
