@@ -36,8 +36,8 @@ _addresses = env.words("SCALELEDGER_SERVER_MANAGERS", []) if _mail else []
 MANAGERS: list[Any] = _addresses if django.VERSION >= (6, 0) else [("", address) for address in _addresses]
 SERVER_EMAIL = env.text("SCALELEDGER_SERVER_EMAIL_FROM", _addresses[0] if _addresses else "root@localhost")
 EMAIL_SUBJECT_PREFIX = "[ScaleLedger] "
-if _mail and django.VERSION >= (6, 1):
-    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": _mail}}
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": _mail or {}}}
 elif _mail:
     EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = _mail["host"], _mail["port"], _mail["timeout"]
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["username"], _mail["password"]
