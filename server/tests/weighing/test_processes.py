@@ -137,3 +137,49 @@ def test_what_was_acknowledged_survives_kill_9_exactly_once(server):
     assert counts == [(1300, 1300)]
     report = json.loads(server.command("chain_check", "--json", "--complete").stdout)
     assert (report["ok"], report["gateways"][0]["records"]) == (True, 1300)
+
+
+def test_a_database_that_would_not_be_durable_is_refused(tmp_path):
+    server = ServerProcess(tmp_path)
+    if not server.database_url:
+        pytest.skip("SQLite is always told to be durable; run with --database postgresql")
+    server.database_url += "?options=-c%20synchronous_commit%3Doff"
+    refused = server.command("serve", "--port", "0", check=False)
+    assert (refused.returncode, "would not be durable" in refused.stderr) == (1, True)
+
+
+def test_two_workers_take_one_gateways_batches_and_one_is_killed(tmp_path):
+    """Both answer for the same database; what either acknowledged is there once, and the ledger is whole."""
+    first, second = ServerProcess(tmp_path / "a"), ServerProcess(tmp_path / "b")
+    if not first.database_url:
+        pytest.skip("two workers need PostgreSQL; run with --database postgresql")
+    second.database_url = first.database_url
+    for worker in (first, second):
+        worker.folder.mkdir()
+        (worker.folder / "secret_key").write_text("the same secret in both workers " * 3)
+        (worker.folder / "secret_key").chmod(0o600)
+        worker.start()
+    try:
+        ledger = LedgerOf(signed=True)
+        token = joined(first, ledger)
+        batches = [ledger.batch(5) for _ in range(120)]
+        uploaders = [Uploader(first, token, ledger, batches), Uploader(second, token, ledger, batches[::-1])]
+        for uploader in uploaders:
+            uploader.start()
+        deadline = time.monotonic() + 20
+        while len(uploaders[0].acknowledged) < 100:
+            assert time.monotonic() < deadline, "no progress"
+            time.sleep(0.005)
+        first.kill()
+        first.start()
+        for uploader in uploaders:
+            uploader.join(60)
+            assert not uploader.is_alive()
+        assert uploaders[0].acknowledged == uploaders[1].acknowledged
+        assert first.rows("SELECT count(*), count(DISTINCT uuid) FROM weighing_weighingrecord") == [(600, 600)]
+        assert first.rows("SELECT held_seq, held_hash FROM weighing_ledgerstate") == [(600, ledger.hash)]
+        assert json.loads(second.command("chain_check", "--json", "--complete").stdout)["ok"]
+    finally:
+        for worker in (first, second):
+            if worker.process.poll() is None:
+                worker.kill()

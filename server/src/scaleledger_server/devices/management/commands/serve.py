@@ -16,6 +16,10 @@ from django.db import connection
 from scaleledger_server.limits import CONNECTIONS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_S
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
+WANTED: dict[str, dict[str, tuple[Any, ...]]] = {
+    "sqlite": {"journal_mode": ("wal",), "synchronous": (2,)},
+    "postgresql": {"synchronous_commit": ("on", "local", "remote_write", "remote_apply")},
+}
 SHUTDOWN_S = 3
 
 
@@ -52,15 +56,21 @@ class Command(BaseCommand):
         connection.close()
 
     def _check_database(self) -> None:
-        """Read back what durability rests on; the connection then stays open, or each last close would fold the WAL."""
-        if connection.vendor != "sqlite":
-            return
+        """Read back what durability rests on; on SQLite the connection then stays open, or each last close would fold
+        the WAL.
+        """
+        wanted = WANTED[connection.vendor]
         with connection.cursor() as cursor:
-            found = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
-        if found != ["wal", 2]:
+            found = {}
+            for name in wanted:
+                cursor.execute(f"{'PRAGMA' if connection.vendor == 'sqlite' else 'SHOW'} {name}")
+                found[name] = cursor.fetchone()[0]
+        wrong = {name: value for name, value in found.items() if value not in wanted[name]}
+        if wrong:
             raise CommandError(
-                f"{settings.DATABASES['default']['NAME']}: the database would not be durable here "
-                f"(journal_mode, synchronous = {found}, wanted wal and 2). Use a local disk."
+                f"{settings.DATABASES['default']['NAME']}: what was told saved would not be durable in this database: "
+                f"it has {wrong}, wanted { ({name: wanted[name][0] for name in wrong}) }. Use a local disk for SQLite; for "
+                "PostgreSQL, look into the database's URL and the role's settings."
             )
 
     def _listen(self, host: str, port: int) -> socket.socket:
