@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import FieldTextFilter  # type: ignore[import-untyped]
@@ -22,6 +24,7 @@ from scaleledger_server.weighing.queries import UUID_TEXT
 from scaleledger_server.weighing.record_filters import Amended, Days
 
 CARDS_OF_PRODUCER_MAX = 1_000
+SECONDS = "Y-m-d H:i:s"
 
 
 class RecordList(ChangeList):
@@ -37,7 +40,7 @@ class RecordList(ChangeList):
 class WeighingRecordAdmin(ReadOnlyAdmin):
     """Every weighing, newest first; each leads to its evidence."""
 
-    list_display = ["measured_at", "gateway", "station", "card", "weighed", "seq", "kind", "received_at", "proof"]
+    list_display = ["measured", "gateway", "station", "card", "weighed", "seq", "kind", "received", "proof"]
     list_display_links = None
     list_filter = [
         "gateway",
@@ -91,6 +94,14 @@ class WeighingRecordAdmin(ReadOnlyAdmin):
         record = self.get_object(request, object_id)
         name = "admin:weighing_weighingrecord_changelist" if record is None else "evidence"
         return HttpResponseRedirect(reverse(name, args=[] if record is None else [record.uuid]))
+
+    @admin.display(description="measured", ordering="measured_at")
+    def measured(self, record: WeighingRecord) -> str:
+        return date_format(timezone.localtime(record.measured_at), SECONDS)
+
+    @admin.display(description="received", ordering="received_at")
+    def received(self, record: WeighingRecord) -> str:
+        return date_format(timezone.localtime(record.received_at), SECONDS)
 
     @admin.display(description="card", ordering="rfid_uid")
     def card(self, record: Any) -> SafeString | str:
