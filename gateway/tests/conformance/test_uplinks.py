@@ -5,6 +5,7 @@ A new uplink is added to `WAYS`; a new fault to `PASSING` (it ends by itself) or
 
 import asyncio
 import gc
+import json
 import random
 import socket
 
@@ -12,20 +13,24 @@ import pytest
 
 from fakes import centre as fakes
 from fakes.centre import Books, serving
-from fakes.outbox import MemoryIdentity, MemoryOutbox, batch_of, weighing
+from fakes.outbox import MAC, MemoryIdentity, MemoryOutbox, batch_of, weighing
+from fakes.proved_books import GATEWAY_KEY, ProvedBooks
 from fakes.virtual_clock import LoopClock, running
 from scaleledger.app.forwarder import Forwarder
 from scaleledger.app.lifecycle import Lifecycle
+from scaleledger.domain.assignment import Assignment
+from scaleledger.domain.catalogue import Catalogue
 from scaleledger.domain.delivery import Outcome
-from scaleledger.domain.errors import CredentialsRefused, LinkError
+from scaleledger.domain.errors import CredentialsRefused, LinkError, NotOffered
 from scaleledger.domain.standing import Introduction
 from scaleledger.uplinks.central.client import CentralUplink
 
-INTRODUCTION = Introduction("02:5a:1e:d6:e4:01", "dock-pc", "192.0.2.10", "Dock", "d7" * 32)
+INTRODUCTION = Introduction(MAC, "dock-pc", "192.0.2.10", "Dock", GATEWAY_KEY.public)
 WAYS = {
     "batch": lambda: Books(knows_mac=True),
     "single": lambda: Books(batch=False, knows_mac=True),
     "plain": lambda: Books(plain=True, knows_mac=True),
+    "proved": ProvedBooks,
 }
 LASTING = {
     "silent": fakes.Silent,
@@ -51,7 +56,7 @@ way = pytest.mark.parametrize("way", WAYS)
 
 
 def uplink_to(url):
-    return CentralUplink(url)
+    return CentralUplink(url, mac_address=MAC, sign=GATEWAY_KEY.sign)
 
 
 class Connected:
@@ -170,7 +175,10 @@ async def test_an_unknown_token_is_dropped_and_the_records_are_left_alone(way):
 @pytest.mark.parametrize("fault", PASSING)
 async def test_every_record_arrives_once_through_a_passing_fault(way, fault):
     async with Connected(way, PASSING[fault]()) as c, asyncio.timeout(30):
-        outbox, identity = MemoryOutbox(), MemoryIdentity(next(iter(c.books.gateways.values())))
+        outbox, identity = (
+            MemoryOutbox(),
+            MemoryIdentity(next(filter(None, c.books.gateways.values())), GATEWAY_KEY.public),
+        )
         clock, rng = LoopClock(), random.Random(7)
         life = Lifecycle(
             c.uplink, identity, outbox, clock=clock, rng=rng, heartbeat_interval_s=0.2, pending_interval_s=0.05
@@ -299,3 +307,80 @@ async def test_closing_gives_every_connection_up():
         gc.collect()
         with socket.create_connection(("127.0.0.1", c.centre.port), timeout=5):
             pass
+
+
+CARD = {"uid": "A1B2C3D4", "producer": 5, "species": 1, "is_active": True}
+MARKET = {
+    "version": "17",
+    "species": [{"id": 1, "name": "Squid"}],
+    "producers": [{"id": 5, "name": "North boat"}],
+    "rfid_cards": [CARD],
+}
+TEXTS = ("serial_port", "serial_number", "serial_location")
+STATION = {"name": "dock-1", "config": None} | dict.fromkeys(TEXTS, "")
+
+
+async def test_lists_are_fetched_whole_and_again_only_after_a_change():
+    async with Connected("proved") as c:
+        c.books.stations, c.books.catalogue = [STATION], MARKET
+        stations, market = await c.uplink.fetch_stations(""), await c.uplink.fetch_catalogue("")
+        assert [s.name for s in stations.stations] == ["dock-1"]
+        assert market.cards["A1B2C3D4"].producer == "North boat"
+        assert await c.uplink.fetch_stations(stations.version) is None
+        assert await c.uplink.fetch_catalogue(market.version) is None
+        c.books.stations, c.books.stations_version = [], "2"
+        c.books.catalogue = MARKET | {"version": "18", "rfid_cards": []}
+        assert await c.uplink.fetch_stations(stations.version) == Assignment("2")
+        assert await c.uplink.fetch_catalogue(market.version) == Catalogue("18")
+
+
+@pytest.mark.parametrize("way", ["batch", "plain"])
+async def test_a_centre_without_lists_says_so(way):
+    async with Connected(way) as c:
+        for fetch in (c.uplink.fetch_stations, c.uplink.fetch_catalogue):
+            with pytest.raises(NotOffered):
+                await fetch("")
+        assert c.uplink.ready
+
+
+@pytest.mark.parametrize("fault", LASTING)
+async def test_while_nothing_believable_comes_no_list_is_taken_and_the_token_is_kept(fault):
+    async with Connected("proved", LASTING[fault]()) as c:
+        with pytest.raises(LinkError):
+            await c.uplink.fetch_stations("")
+        if fault != "trickle":  # cards may come slowly
+            with pytest.raises(LinkError):
+                await c.uplink.fetch_catalogue("")
+        assert c.uplink.ready
+
+
+async def test_a_token_that_is_refused_at_a_fetch_is_used_no_more():
+    async with Connected("proved") as c:
+        c.books.ends.clear()
+        with pytest.raises(CredentialsRefused):
+            await c.uplink.fetch_catalogue("")
+        assert not c.uplink.ready
+        assert c.uplink.refusal.code == "token_unknown"
+
+
+async def test_a_catalogue_of_a_hundred_thousand_cards_comes_whole():
+    cards = [CARD | {"uid": f"{number:08X}", "padding": "x" * 170} for number in range(100_000)]
+    text = json.dumps(MARKET | {"rfid_cards": cards}).encode()
+
+    class KnowsAll(fakes.Answers):
+        async def serve(self, books, request, writer):
+            await self.send(writer, 200, text)
+
+    async with Connected("proved") as c:
+        c.centre.fault = KnowsAll()
+        assert len((await c.uplink.fetch_catalogue("")).cards) == 100_000
+
+
+async def test_every_delivery_is_signed_over_the_very_bytes():
+    async with Connected("proved") as c:
+        await c.uplink.deliver(batch_of(*map(weighing, range(1, 4))))
+        c.books.batch = False
+        await c.uplink.deliver(batch_of(weighing(4)))
+        assert len(c.books.held) == 4
+        assert c.books.refused == []
+        assert c.uplink.receipt.upto_seq == 3
