@@ -25,6 +25,14 @@ def admin(db):
     return User.objects.create_superuser("admin", password=PASSWORD)
 
 
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    """The lock-out's clock, which stands still: [seconds]."""
+    now = [1_000_000.0]
+    monkeypatch.setattr(lockout, "time", lambda: now[0])
+    return now
+
+
 @pytest.fixture
 def required(settings):
     settings.SECOND_FACTOR = "required"
@@ -144,9 +152,7 @@ def test_the_keys_are_shown_to_no_administrator(admin):
     assert not StaticToken.objects.exists()
 
 
-def test_passwords_are_guessed_ever_more_slowly(admin, monkeypatch):
-    now = [1_000_000.0]
-    monkeypatch.setattr(lockout.time, "time", lambda: now[0])
+def test_passwords_are_guessed_ever_more_slowly(admin, now):
     waits = []
     for _ in range(lockout.PAIR.tries + 6):
         _, page = log_in("wrong")
@@ -221,7 +227,7 @@ def test_elsewhere_there_is_no_administration(db, settings, address, status):
 def test_an_idle_session_ends_and_a_pages_own_refreshing_does_not_keep_it(admin, settings, monkeypatch):
     settings.SESSION_IDLE_S = 1800
     now = [1_000_000]
-    monkeypatch.setattr("scaleledger_server.people.door.time.time", lambda: now[0])
+    monkeypatch.setattr("scaleledger_server.people.door.time", lambda: now[0])
     client, _ = log_in()
     for _ in range(3):
         now[0] += 1700

@@ -5,6 +5,7 @@ import io
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from django.utils import timezone
@@ -139,6 +140,7 @@ async def test_the_file_is_sent_in_pieces_by_the_real_kind_of_server(joined, led
     answer = await client.get(EXPORT)
     pieces = [piece async for piece in answer.streaming_content]
     assert [piece.count(b"\r\n") for piece in pieces] == [10, 10, 6]
+    await sync_to_async(connections.close_all)()  # the connection of the thread that asynchronous code borrows
 
 
 @pytest.mark.parametrize("path", [LIST, EXPORT])

@@ -35,8 +35,7 @@ class WithCardCount(MarketAdmin):
     """Shows how many cards stand for a row."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request)
-        rows = rows.annotate(card_count=Count("cards"))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(card_count=Count("cards"))
         return rows
 
     @admin.display(description="cards", ordering="card_count")

@@ -1,9 +1,9 @@
 """Who is let through to the pages: by network, by second factor, and not after half an hour away."""
 
 import ipaddress
-import time
 from collections.abc import Callable
 from functools import wraps
+from time import time
 from typing import Any
 
 from django.conf import settings
@@ -58,7 +58,7 @@ class IdleSessions:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if settings.SESSION_IDLE_S and request.user.is_authenticated:
-            now_s, seen_s = int(time.time()), request.session.get(SEEN_AT, 0)
+            now_s, seen_s = int(time()), request.session.get(SEEN_AT, 0)
             if seen_s and now_s - seen_s > settings.SESSION_IDLE_S:
                 event("idle session ended", request.user, request)
                 logout(request)

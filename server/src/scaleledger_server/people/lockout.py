@@ -7,7 +7,7 @@ for a minute, so that nobody can lock out a person from afar.
 
 import hashlib
 import logging
-import time
+from time import time
 from typing import NamedTuple
 
 from django.core.cache import cache
@@ -38,7 +38,7 @@ class Locked(Exception):
 
 def count_try(account: str, address: str) -> None:
     """Call before a password or a code is judged. Raises Locked while the wait lasts; the try is then not counted."""
-    now_s = time.time()
+    now_s = time()
     try:
         keys = _keys(account, address)
         until_s = max((float(cache.get(f"{key}:until") or 0) for key in keys), default=0)
