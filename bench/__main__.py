@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench import drain, durable, flushes, footprint, frames, ports
+from bench import centre, drain, durable, flushes, footprint, frames, ports
 from bench.machine import this_machine
 from bench.page import PAGE, page
 from bench.result import OUT, Result, say
@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[..., Iterator[Result]]] = {
     "ports": ports.measure,
     "footprint": footprint.measure,
     "drain": drain.measure,
+    "centre": centre.measure,
 }
 KEPT = OUT / "bench.json"
 

