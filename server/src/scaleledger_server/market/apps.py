@@ -16,4 +16,4 @@ class MarketConfig(AppConfig):
         def versions(_gateway: Any) -> dict[str, Any]:
             return {"versions": {"market": queries.version()}}
 
-        getattr(devices, "on_heartbeat_answer", []).append(versions)
+        devices.on_heartbeat_answer.append(versions)
