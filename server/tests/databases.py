@@ -121,3 +121,13 @@ def append_only_lifted(connection):
         yield
         for _, statement in triggers:
             cursor.execute(statement)
+
+
+def end_other_sessions(connection):
+    """PostgreSQL drops no database that somebody is still connected to."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from scaleledger.simulators.administrator import AdministratorError
 from scaleledger.simulators.demo import demonstrate
 from scaleledger.simulators.plant import PlantError, Report
 
@@ -27,7 +28,7 @@ def command(seconds: float, report_file: Path | None, port: int, keep: Path | No
         else:
             with tempfile.TemporaryDirectory(prefix="scaleledger-demo-") as folder:
                 report = asyncio.run(_demo(Path(folder), seconds, port))
-    except PlantError as failure:
+    except (PlantError, AdministratorError) as failure:
         click.echo(str(failure), err=True)
         sys.exit(3)
     if report_file is not None:

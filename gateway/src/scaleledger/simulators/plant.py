@@ -72,7 +72,11 @@ class Server:
         self._folder = folder
         self._port_file = folder / "server.port"
         self._process: Process | None = None
-        self.environment = {**os.environ, "SCALELEDGER_SERVER_DATA_DIR": str(folder / "server")}
+        self.environment = {
+            **os.environ,
+            "SCALELEDGER_SERVER_DATA_DIR": str(folder / "server"),
+            "SCALELEDGER_SERVER_OPEN_PAGES": "1",
+        }
 
     @property
     def address(self) -> str:
@@ -111,6 +115,13 @@ class Server:
     async def ask(self, *command: str) -> tuple[int, str]:
         """Run one of the server's commands; exit code and output."""
         return await run(_program("scaleledger-server"), *command, environment=self.environment)
+
+    async def administrator(self, name: str) -> str:
+        """Make an administrator; the password. Raises PlantError."""
+        code, answer = await self.ask("administrator", "--name", name)
+        if code:
+            raise PlantError(f"the server did not make the administrator {name}")
+        return answer.strip().rpartition(" ")[2]
 
     async def approve(self) -> str:
         """What an administrator does on the server's page: approve the gateway that asks. Raises PlantError."""
@@ -230,7 +241,10 @@ class GatewayProcess:
 
 @dataclass(slots=True)
 class Plant:
-    """Server, yard and gateway in `folder`. `async with Plant(...)` starts server and yard; the gateway is yours to start."""
+    """Server, yard and gateway in `folder`. `async with Plant(...)` starts server and yard; the gateway is yours to start.
+
+    The stations `assigned` are left out of the gateway's file: the centre is to assign them.
+    """
 
     folder: Path
     specs: Sequence[StationSpec]
@@ -238,6 +252,7 @@ class Plant:
     port: int = 0
     watch: Watcher = lambda _: None
     settings: Mapping[str, str] = field(default_factory=dict)
+    assigned: frozenset[str] = frozenset()
     server: Server = field(init=False)
     yard: Simulation = field(init=False)
     gateway: GatewayProcess = field(init=False)
@@ -294,9 +309,14 @@ class Plant:
         lines = ["[gateway]", 'name = "Plant"', 'data_dir = "data"', "", "[log]", 'format = "json"', ""]
         lines += ["[store]", "reserve_mb = 4", ""]
         for spec in self.specs:
+            if spec.name in self.assigned:
+                continue
             lines += ["[[station]]", f'name = "{spec.name}"', f'driver = "{spec.driver}"']
             lines += [f'url = "{as_url(self.yard.urls[spec.name])}"', f'mode = "{MODES.get(spec.driver, "auto")}"', ""]
-        settings = {"pending_interval_s": "0.5", "heartbeat_interval_s": "5", **self.settings}
+        ports = json.dumps(
+            [where.removeprefix("pty:") for where in self.yard.urls.values() if where.startswith("pty:")]
+        )
+        settings = {"pending_interval_s": "0.5", "heartbeat_interval_s": "5", "ports": ports, **self.settings}
         lines += ["[[uplink]]", f'url = "{self.server.address}"', *(f"{k} = {v}" for k, v in settings.items()), ""]
         path = self.folder / "gateway.toml"
         path.write_text("\n".join(lines), encoding="utf-8")
