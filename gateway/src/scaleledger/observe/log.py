@@ -83,7 +83,8 @@ def configure(*, as_json: bool, file: Path | None = None, level: str = "info") -
     if file is not None:
         handlers.append(logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=5, encoding="utf-8"))
     logging.basicConfig(format="%(message)s", handlers=handlers, level=level.upper(), force=True)
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    for library in ("httpx2", "httpcore2", "websockets"):  # at debug level they would write the token down
+        logging.getLogger(library).setLevel(logging.WARNING)
     render: Callable[..., str | bytes] = structlog.processors.JSONRenderer()
     if not as_json:
         render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -65,9 +65,11 @@ def test_hiding_leaves_other_fields_alone():
     assert hide_secrets(None, "", {"token": "x", "tokens": 3}) == {"token": "***", "tokens": 3}
 
 
-def test_the_http_clients_own_lines_with_addresses_stay_out(lines):
-    read = lines()
-    logging.getLogger("httpx2").info("HTTP Request: POST http://centre.invalid/?key=1")
+@pytest.mark.parametrize("library", ["httpx2", "httpcore2.http11", "websockets.client"])
+def test_what_the_libraries_say_of_addresses_and_headers_stays_out(lines, library):
+    read = lines(level="debug")
+    logging.getLogger(library).info("HTTP Request: POST http://centre.invalid/?key=1")
+    logging.getLogger(library).debug("> Authorization: Bearer s3cret-value")
     assert read() == []
 
 

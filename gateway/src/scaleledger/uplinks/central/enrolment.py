@@ -22,6 +22,7 @@ from scaleledger.uplinks.central.exchange import (
     Answer,
     Request,
     code_of,
+    detail_of,
     instant,
     is_hex,
     is_html,
@@ -120,9 +121,9 @@ def read_proved(answer: Answer, mac_address: str) -> tuple[Status, Offer]:
     if answer.status in {403, 409} and code in {"challenge_used", "challenge_unknown"}:
         raise ChallengeSpent(f"{ABOUT_REGISTRATION} was answered {answer.status} ({words(answer)})")
     if answer.status == 403 and code == "claim_wrong":
-        raise ClaimRefused(code, words(answer))
+        raise ClaimRefused(code, detail_of(answer))
     if answer.status == 403 and code in {"proof_wrong", "gateway_inactive"}:
-        raise RegistrationRefused(code, words(answer))
+        raise RegistrationRefused(code, detail_of(answer))
     if answer.status in {200, 201}:
         return _status(answer, mac_address, ABOUT_REGISTRATION)
     _refuse_registration(answer)
@@ -142,7 +143,7 @@ def read_registration(answer: Answer) -> None:
 
 def _refuse_registration(answer: Answer) -> None:
     if answer.status in {400, 409, 422} and object_in(answer) is not None:
-        raise RegistrationRefused(code_of(answer) or str(answer.status), words(answer))
+        raise RegistrationRefused(code_of(answer) or str(answer.status), detail_of(answer))
 
 
 def ask_status(mac_address: str) -> Request:

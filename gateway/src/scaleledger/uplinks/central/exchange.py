@@ -55,7 +55,7 @@ def refuse_credentials(answer: Answer) -> None:
     if answer.status in {401, 403, 404}:
         code = code_of(answer)
         if code in CREDENTIAL_CODES and (answer.status != 404 or code == "gateway_unknown"):
-            raise CredentialsRefused(code, words(answer))
+            raise CredentialsRefused(code, detail_of(answer))
 
 
 def no_answer(answer: Answer, what: str) -> LinkError:
@@ -119,6 +119,12 @@ def code_of(answer: Answer) -> str:
     """The contract's word for a refusal; empty when there is none."""
     code = (object_in(answer) or {}).get("code")
     return code if isinstance(code, str) else ""
+
+
+def detail_of(answer: Answer) -> str:
+    """The words of a refusal whose code is told beside them, bounded, on one line."""
+    detail = (object_in(answer) or {}).get("detail")
+    return plain(detail) if isinstance(detail, str) else words(answer)
 
 
 def words(answer: Answer) -> str:
