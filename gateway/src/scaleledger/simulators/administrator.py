@@ -72,7 +72,7 @@ class _NoRedirects(HTTPErrorProcessor):
     def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:  # noqa: ARG002 - its signature
         return response
 
-    https_response = http_response  # type: ignore[assignment]
+    https_response = http_response
 
 
 class Administrator:
