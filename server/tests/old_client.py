@@ -120,6 +120,9 @@ class WebSocket:
 
     def close(self):
         self._frame(0x8, struct.pack("!H", 1000))
+        self.drop()
+
+    def drop(self):
         self.read.close()
         self.line.close()
 

@@ -19,8 +19,10 @@ STARTUP_S = 30
 class ServerProcess:
     """`scaleledger-server serve` on a free port, in its own data folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, **settings_of_its_own):
+        """`settings_of_its_own`: SCALELEDGER_SERVER_… variables, with their whole names."""
         self.folder = folder
+        self.settings = settings_of_its_own
         self.database_url = fresh_database()
         self.port_file = folder / "port"
         self.process = None
@@ -30,7 +32,7 @@ class ServerProcess:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALELEDGER_SERVER_")}
         stated = {"DATA_DIR": str(self.folder), "DATABASE_URL": self.database_url, "REDIS_URL": settings.REDIS_URL}
         named = {f"SCALELEDGER_SERVER_{name}": value for name, value in stated.items()}
-        return {**kept, **named, "PYTHONWARNINGS": "default"}
+        return {**kept, **named, **self.settings, "PYTHONWARNINGS": "default"}
 
     def rows(self, query):
         """What its database answers, asked past the process."""
