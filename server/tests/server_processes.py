@@ -45,12 +45,18 @@ class ServerProcess:
         )  # fmt: skip
 
     def start(self):
+        self.begin()
+        self.wait()
+
+    def begin(self):
         self.port_file.unlink(missing_ok=True)
         words = ["serve", "--port", str(self.port), "--port-file", str(self.port_file)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scaleledger_server.manage", *words],
             env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
+
+    def wait(self):
         deadline = time.monotonic() + STARTUP_S
         while not self.port_file.exists():
             assert self.process.poll() is None, self.process.stdout.read()

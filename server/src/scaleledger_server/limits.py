@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+HEALTH_PATH = "/healthz"  # for a proxy in front, whatever host name it asks by; says that this worker answers, no more
 BODY_BYTES_MAX = 1_048_576
 UNPACKED_BYTES_MAX, UNPACKED_TIMES_MAX = 8 * BODY_BYTES_MAX, 10
 BATCH_RECORDS_MAX = 500
@@ -48,6 +49,9 @@ class BoundedRequests:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
+            return
+        if scope["path"] == HEALTH_PATH:
+            await _answer(send, 200, b'{"status":"ok"}')
             return
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -101,7 +105,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
-    body = json.dumps({"code": code, "detail": detail}).encode()
+    await _answer(send, status, json.dumps({"code": code, "detail": detail}).encode())
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -45,6 +45,7 @@ elif _mail:
 
 # A proxy in front speaks TLS, sets X-Forwarded-Proto and X-Forwarded-For, and removes what a client put there.
 TLS_PROXY = env.flag("SCALELEDGER_SERVER_TLS_PROXY")
+PROXY_ADDRESSES = env.words("SCALELEDGER_SERVER_PROXY_ADDRESSES", ["127.0.0.1", "::1"])
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS_PROXY else None
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS_PROXY
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if TLS_PROXY else 0

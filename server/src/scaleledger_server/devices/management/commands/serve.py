@@ -21,6 +21,7 @@ WANTED: dict[str, dict[str, tuple[Any, ...]]] = {
     "postgresql": {"synchronous_commit": ("on", "local", "remote_write", "remote_apply")},
 }
 SHUTDOWN_S = 3
+MIGRATING = 0x5CA1E  # an advisory lock's number; any would do, as long as all workers take the same
 
 
 class Command(BaseCommand):
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--port-file", type=Path, help="write the port there once it answers")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        call_command("migrate", verbosity=0)
+        self._migrate()
         self._check_database()
         listener = self._listen(options["host"], options["port"])
         port = listener.getsockname()[1]
@@ -54,6 +55,18 @@ class Command(BaseCommand):
         self.stdout.flush()
         server.run(sockets=[listener])
         connection.close()
+
+    def _migrate(self) -> None:
+        """Bring the tables up to date; of workers that start together on PostgreSQL one does it and the others wait."""
+        if connection.vendor != "postgresql":
+            call_command("migrate", verbosity=0)
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATING])
+            try:
+                call_command("migrate", verbosity=0)
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATING])
 
     def _check_database(self) -> None:
         """Read back what durability rests on; on SQLite the connection then stays open, or each last close would fold
@@ -112,6 +125,7 @@ def _server(host: str, port: int) -> uvicorn.Server:
             ws_per_message_deflate=False,
             server_header=False,
             proxy_headers=settings.TLS_PROXY,
+            forwarded_allow_ips=settings.PROXY_ADDRESSES,
             limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
