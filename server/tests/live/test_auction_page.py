@@ -202,6 +202,9 @@ def test_it_is_good_to_look_at_on_a_wall_and_a_phone_by_day_and_by_night(page_at
             time.sleep(0.3)  # the highlight of a new weighing fades
             kept(page, f"{size_name}-{scheme}")
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
+            if size == WALL:
+                fits = page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+                assert fits, "a wall has nobody who scrolls"
             for name in docks:
                 box = station(page, name).locator(".now").bounding_box()
                 assert box["x"] >= 0

@@ -1,4 +1,4 @@
-"""The socket of a page that shows live weights. Its protocol is docs/reference/live-page.md; each connect begins with a snapshot.
+"""The socket of a page that shows live weights. Each connect begins with a snapshot.
 
 A page takes what is newest when it is ready: values wait in one slot per station, and one that waited too long is not sent.
 """
@@ -136,7 +136,7 @@ class PageLink:
                 self._work.clear()
                 if self._snapshot_due:
                     await self._send_snapshot()
-                for text in self._due(self._clock()):
+                while text := self._next():
                     await self._socket.say(text)
         except Gone:
             return
@@ -184,19 +184,17 @@ class PageLink:
     def _sees(self, gateway_id: int, station: str) -> bool:
         return (gateway_id, station) in self.keys or (gateway_id, ALL) in self.keys
 
-    def _due(self, now: float) -> list[str]:
-        """The messages that are due, and none of them twice. Values that waited too long are left out."""
-        texts = [
-            as_json({"type": "online" if online else "offline", "gateway": gateway_id})
-            for gateway_id, online in self._presence.items()
-        ]
+    def _next(self) -> str:
+        """The message that is due next, made of what is newest at this moment; "" for none. Old values are left out."""
+        if self._presence:
+            gateway_id, online = self._presence.popitem()
+            return as_json({"type": "online" if online else "offline", "gateway": gateway_id})
         if self._weighings:
-            texts.append(f'{{"type":"weighing","stations":[{",".join(self._weighings.values())}]}}')
-        fresh = [text for at, text in self._live.values() if now - at <= FRESH_S]
-        if fresh:
-            texts.append(f'{{"type":"live","at":{_now_ms()},"stations":[{",".join(fresh)}]}}')
-        self._presence, self._weighings, self._live = {}, {}, {}
-        return texts
+            lasts, self._weighings = self._weighings, {}
+            return f'{{"type":"weighing","stations":[{",".join(lasts.values())}]}}'
+        values, self._live = self._live, {}
+        fresh = [text for at, text in values.values() if self._clock() - at <= FRESH_S]
+        return f'{{"type":"live","at":{_now_ms()},"stations":[{",".join(fresh)}]}}' if fresh else ""
 
 
 def _now_ms() -> int:
