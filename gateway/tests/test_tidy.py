@@ -16,7 +16,10 @@ SOURCES = sorted(
 CORE = [
     p
     for p in SOURCES
-    if re.search(r"scaleledger/(domain|wire|drivers|printing)/|central/(protocol|exchange|enrolment|catalogue|messages)\.py|scenario\.py", str(p))
+    if re.search(
+        r"scaleledger/(domain|wire|drivers|printing)/|central/(protocol|exchange|enrolment|catalogue|messages)\.py|scenario\.py",
+        str(p),
+    )
 ]
 VAGUE = re.compile(r"(manager|helper|util|common|misc|base|handler|processor)s?$", re.IGNORECASE)
 MODULE_LINES, FUNCTION_LINES = 400, 60
