@@ -24,9 +24,12 @@ OLDEST = (3, 11)
 
 WORKERS = str(max(4, os.cpu_count() or 1))  # half of the long tests' time is waiting for processes
 
+SCALED = ["server/tests", "--database", "postgresql", "--redis"]  # the server as it runs with many workers
+
 TASKS = {
     "demo": ["scaleledger", "demo"],
     "test": ["pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "not nightly"],
+    "test-scaled": ["pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "not nightly", *SCALED],
     "nightly": ["pytest", "-n", "auto", "-m", "nightly"],
     "bench": ["python", "-m", "bench"],
 }

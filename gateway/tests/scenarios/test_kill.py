@@ -5,6 +5,7 @@ journal, which is never killed: a porter writes "saved" only when lamp or voice 
 """
 
 import asyncio
+import json
 import random
 import signal
 from collections import Counter
@@ -59,19 +60,30 @@ async def assert_books_agree(plant):
     return told
 
 
+async def kill_at_random(part, times, longest_s, rng):
+    """SIGKILL, start again, and let it work for a while; the moments are the test's input."""
+    for _ in range(times):
+        await asyncio.sleep(rng.uniform(0.1, longest_s))
+        await part.kill()
+        await part.start()
+
+
 @pytest.mark.timeout(280)
-async def test_killed_at_fifty_random_moments_under_load(tmp_path):
+async def test_gateway_killed_fifty_times_and_server_thirty_times_under_load(tmp_path):
     rng = random.Random(20261121)
     async with Plant(tmp_path, specs(), seed=3) as plant:
         await plant.gateway.start()
         await plant.server.approve()
-        for _ in range(50):
-            await asyncio.sleep(rng.uniform(0.1, 3.6))  # the moment is the test's input
-            await plant.gateway.kill()
-            await plant.gateway.start()
+        async with asyncio.TaskGroup() as kills:
+            kills.create_task(kill_at_random(plant.gateway, 50, 3.0, rng))
+            kills.create_task(kill_at_random(plant.server, 30, 4.0, rng))
         await settle(plant)
         told = await assert_books_agree(plant)
-        print(f"50 kills, {sum(told.values())} told saved, {len(await plant.ledger())} kept")
+        code, words = await plant.server.ask("reconcile", "--json")
+        found = json.loads(words)
+        [account] = found["gateways"]
+        print(f"80 kills, {sum(told.values())} told saved, {account['records']} held, {account['absorbed']} absorbed")
+        assert (code, found["duplicates"], account["missing"], account["pending"]) == (0, 0, 0, 0), words
         assert sum(told.values()) >= 10, "the load was too small to prove anything"
 
 

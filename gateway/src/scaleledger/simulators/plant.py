@@ -313,9 +313,7 @@ class Plant:
                 continue
             lines += ["[[station]]", f'name = "{spec.name}"', f'driver = "{spec.driver}"']
             lines += [f'url = "{as_url(self.yard.urls[spec.name])}"', f'mode = "{MODES.get(spec.driver, "auto")}"', ""]
-        ports = json.dumps(
-            [where.removeprefix("pty:") for where in self.yard.urls.values() if where.startswith("pty:")]
-        )
+        ports = json.dumps([self.yard.urls[name].removeprefix("pty:") for name in sorted(self.assigned)])
         settings = {"pending_interval_s": "0.5", "heartbeat_interval_s": "5", "ports": ports, **self.settings}
         lines += ["[[uplink]]", f'url = "{self.server.address}"', *(f"{k} = {v}" for k, v in settings.items()), ""]
         path = self.folder / "gateway.toml"
