@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 from django.core.management import get_commands, load_command_class
 
@@ -34,6 +35,11 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED_TEST = re.compile(r"`(test_\w+)`")
 PLACEHOLDER = re.compile(r"\b[A-Z]{4,}\b")
 RUN = {"decode"}  # commands in snippets that touch nothing and are run
+OTHERS = {  # programs of other people that snippets call
+    "chmod", "createdb", "createuser", "cp", "ls", "pg_dump", "pg_restore", "pip", "psql", "python", "systemctl", "useradd",
+    "valkey-server",
+}  # fmt: skip
+SERVER_SETTING = re.compile(r"\bSCALELEDGER_SERVER_[A-Z]\w*")
 
 
 def name_of(path):
@@ -126,8 +132,9 @@ def test_relative_links_lead_somewhere(path):
         assert not anchor or anchor in anchors(there), f"{name_of(path)}: {target}{anchor}"
 
 
-def test_the_tests_named_in_the_readme_are_in_the_files_beside_them():
-    rows = [r for r in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if NAMED_TEST.search(r)]
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md"])
+def test_the_tests_named_in_promises_are_in_the_files_beside_them(page):
+    rows = [r for r in (ROOT / page).read_text(encoding="utf-8").splitlines() if NAMED_TEST.search(r)]
     assert len(rows) > 8
     for row in rows:
         named = row.rsplit("|", 2)[1]
@@ -161,9 +168,24 @@ def words_of(line):
     return words
 
 
+def is_of_the_server(words):
+    assert words[0] in get_commands(), f"there is no command {words[0]}"
+    load_command_class(get_commands()[words[0]], words[0]).create_parser("x", words[0]).parse_args(words[1:])
+
+
+def is_of_the_containers(words):
+    file = ROOT / words[words.index("-f") + 1]
+    if "exec" in words:
+        service, program, *inner = words[words.index("exec") + 1 :]
+        assert service in yaml.safe_load(file.read_text(encoding="utf-8"))["services"]
+        assert program == "scaleledger-server"
+        is_of_the_server(inner)
+
+
 @pytest.mark.parametrize(("line", "output"), list(commands()))
 def test_a_command_in_the_prose_is_one_that_there_is(line, output):
     program, *words = words_of(line)
+    assert all((ROOT / word).exists() for word in words if word.startswith("packaging/") and not word.endswith(".env"))
     if program == "scaleledger":
         command = main.get_command(click.Context(main), words[0])
         assert command is not None, f"there is no command {words[0]}"
@@ -173,14 +195,15 @@ def test_a_command_in_the_prose_is_one_that_there_is(line, output):
             assert result.exit_code == 0, result.output
             assert output is None or result.output == output
     elif program == "scaleledger-server":
-        assert words[0] in get_commands(), f"there is no command {words[0]}"
-        load_command_class(get_commands()[words[0]], words[0]).create_parser("x", words[0]).parse_args(words[1:])
+        is_of_the_server(words)
+    elif program == "docker":
+        is_of_the_containers(words)
     elif program == "make":
         assert words[0] in re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
     elif words[:1] == ["tools/dev.py"]:
         assert all((ROOT / word).exists() for word in words if "/" in word)
     else:
-        assert program in {"ls", "cp", "python"}, f"{program} is not known here: {line}"
+        assert Path(program).name in OTHERS, f"{program} is not known here: {line}"
 
 
 @EVERY
@@ -212,6 +235,37 @@ def test_settings_in_the_prose_and_examples_load(text, tmp_path):
     path = tmp_path / "gateway.toml"
     path.write_text(text, encoding="utf-8")
     load_config(path)
+
+
+# --- the server's settings --------------------------------------------------------------------------------------------
+
+
+@cache
+def server_settings():
+    """Every variable the server reads: the first words of its calls of `env`, and the files of secrets."""
+    source = (ROOT / "server" / "src" / "scaleledger_server" / "settings.py").read_text(encoding="utf-8")
+    calls = re.findall(r"\benv\.(\w+)\(\s*\(?\"(SCALELEDGER_SERVER_\w+)\"", source)
+    return {name for _, name in calls} | {f"{name}_FILE" for kind, name in calls if kind == "secret_key"}
+
+
+@pytest.mark.parametrize("path", [*PROSE, *sorted((ROOT / "packaging").rglob("*.*"))], ids=name_of)
+def test_a_server_setting_that_is_named_is_one_that_is_read(path):
+    assert set(SERVER_SETTING.findall(path.read_text(encoding="utf-8"))) <= server_settings() | {"SCALELEDGER_SERVER_"}
+
+
+def test_the_servers_page_lists_every_setting_and_no_other():
+    page = (ROOT / "server" / "README.md").read_text(encoding="utf-8")
+    table = page.split("## Settings")[1].split("\n## ")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    listed = {f"SCALELEDGER_SERVER_{name}" for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(listed) > 20
+    assert listed == server_settings()
+
+
+def test_the_servers_page_lists_every_command_of_ours():
+    page = (ROOT / "server" / "README.md").read_text(encoding="utf-8")
+    ours = {name for name, app in get_commands().items() if str(app).startswith("scaleledger_server.")}
+    assert ours == set(re.findall(r"^\| `([a-z_]+)", page.split("## Settings")[0], re.MULTILINE))
 
 
 # --- the driver on the how-to page ------------------------------------------------------------------------------------
