@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import django
-from django.urls import reverse_lazy
 from django.utils.functional import SimpleLazyObject
 
-from scaleledger_server import env, limits
+from scaleledger_server import appearance, env, limits
 
 DATA_DIR = env.folder("SCALELEDGER_SERVER_DATA_DIR", Path("~/.scaleledger-server"))
 SECRET_KEY = cast(
@@ -143,6 +142,7 @@ AUTH_PASSWORD_VALIDATORS = [
 DATA_UPLOAD_MAX_MEMORY_SIZE = limits.BODY_BYTES_MAX
 
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "scaleledger_server.formats"
 USE_TZ = True
 TIME_ZONE = env.zone("SCALELEDGER_SERVER_TIME_ZONE", "UTC")
 
@@ -151,13 +151,7 @@ WHITENOISE_USE_FINDERS = True  # the installed packages are served as they are; 
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-UNFOLD = {
-    "SITE_TITLE": "ScaleLedger",
-    "SITE_HEADER": "ScaleLedger",
-    "SHOW_HISTORY": True,
-    "LOGIN": {"form": "scaleledger_server.people.forms.LoginForm"},
-    "ACCOUNT": {"navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor-setup")}]},
-}
+UNFOLD = appearance.UNFOLD
 
 LOGGING = {
     "version": 1,

@@ -17,7 +17,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]  # it ships no types
 
 from scaleledger_server.devices import admin_stations as stations
-from scaleledger_server.devices import services
+from scaleledger_server.devices import reports, services
 from scaleledger_server.devices.models import (
     AccessToken,
     ClaimCode,
@@ -104,7 +104,7 @@ class GatewayAdmin(ConfirmingAdmin):
     actions = ["approve", "revoke", "rotate", "issue_token", "scan_ports"]
     fields = [
         "name", "description", "mac_address", "status", "fingerprint", "hostname", "ip_address", "last_heartbeat",
-        "assigned_stations", "scanned_ports", "reported", "anchor_seq", "anchor_hash", "created_at", "updated_at",
+        "host", "running", "assigned_stations", "scanned_ports", "anchor_seq", "anchor_hash", "created_at", "updated_at",
     ]  # fmt: skip
     readonly_fields = fields[2:]
 
@@ -120,11 +120,19 @@ class GatewayAdmin(ConfirmingAdmin):
     def alarms(self, gateway: Gateway) -> str:
         return ", ".join(alarm.kind for alarm in gateway.alarms.all() if alarm.closed_at is None)
 
-    @admin.display(description="stations")
+    @admin.display(description="its last report")
+    def host(self, gateway: Gateway) -> str:
+        return reports.host_of(gateway)
+
+    @admin.display(description="stations as it runs them")
+    def running(self, gateway: Gateway) -> str:
+        return reports.ports_in_use(gateway)
+
+    @admin.display(description="assigned stations")
     def assigned_stations(self, gateway: Gateway) -> str:
         return stations.stations_of(gateway)
 
-    @admin.display(description="ports")
+    @admin.display(description="ports it found")
     def scanned_ports(self, gateway: Gateway) -> str:
         return stations.ports_of(gateway)
 
