@@ -46,10 +46,10 @@ def test_it_works(joined, managers, settings):
 @pytest.mark.parametrize(
     ("bad", "good", "kind"),
     [
-        ({"clock_offset_ms": -60_001}, {"clock_offset_ms": 60_000}, "clock"),
+        ({"clock_offset_ms": -60_001}, {"clock_offset_ms": 30_000}, "clock"),
         (
             {"disk_free_bytes": 99, "disk_total_bytes": 1000},
-            {"disk_free_bytes": 100, "disk_total_bytes": 1000},
+            {"disk_free_bytes": 120, "disk_total_bytes": 1000},
             "disk",
         ),
         ({"quarantined": 1}, {"quarantined": 0}, "quarantined"),
@@ -84,14 +84,80 @@ def test_who_is_not_in_use_is_not_late(joined):
     assert services.watch(timezone.now() + timedelta(days=1)) == 0, "one that never spoke is not late yet"
 
 
-def test_a_mail_server_that_is_away_stops_nothing(joined, managers, monkeypatch):
-    def away(*_):
+class AwayMailServer:
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self, *_):
+        self.asked += 1
         raise ConnectionRefusedError("no mail server")
 
-    monkeypatch.setattr(services.alarms, "mail_managers", away)
+
+@pytest.fixture
+def pause(monkeypatch):
+    """When a mail server that was away is asked again, in monotonic seconds."""
+    pause = {"at": 0.0}
+    monkeypatch.setattr(services.alarms, "_mail_again_s", pause)
+    return pause
+
+
+def test_a_mail_server_that_is_away_stops_nothing_and_is_told_later(joined, managers, monkeypatch, pause):
+    away = AwayMailServer()
     _, api = joined
     api.post(HEARTBEAT, {"quarantined": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(services.alarms, "mail_managers", away)
+        for _ in range(3):
+            assert services.watch(timezone.now()) == 1
+    assert away.asked == 1, "it is left in peace for a while"
+    services.watch(timezone.now())
+    assert mail.outbox == []
+    pause["at"] = 0.0
+    for _ in range(2):
+        services.watch(timezone.now())
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        ({"quarantined": 1}, {"quarantined": 0}),
+        ({"clock_offset_ms": 60_001}, {"clock_offset_ms": 59_999}),
+        ({"disk_free_bytes": 99, "disk_total_bytes": 1000}, {"disk_free_bytes": 101, "disk_total_bytes": 1000}),
+    ],
+)
+def test_what_goes_to_and_fro_is_one_alarm_and_one_mail(joined, managers, bad, good):
+    _, api = joined
+    for _ in range(5):
+        for said in (bad, good):
+            api.post(HEARTBEAT, said)
+            services.watch(timezone.now())
+    assert GatewayAlarm.objects.count() == 1
+    assert len(mail.outbox) == 1
+
+
+def test_after_a_rest_of_the_server_itself_nobody_is_late_at_once(joined, settings):
+    gateway, _ = joined
+    began = timezone.now()
+    services.note_heartbeat(gateway, {}, began - timedelta(hours=2))
+    assert services.watch(began + timedelta(seconds=10), began) == 0
+    assert services.watch(began + timedelta(seconds=settings.LATE_S + 1), began) == 1
+
+
+def test_an_alarm_that_opens_while_its_gateway_is_put_out_of_use_does_not_stay(joined):
+    gateway, _ = joined
+    services.revoke(gateway)
+    services.note_heartbeat(gateway, {"quarantined": 1}, timezone.now())  # was let in just before
+    assert open_kinds() == ["quarantined"]
+    assert services.watch(timezone.now()) == 0
+
+
+def test_who_claims_to_be_a_gateway_is_still_to_be_decided_when_it_is_put_out_of_use(joined, ledger):
+    gateway, api = joined
+    api.prove(LedgerOf(signed=True))
+    services.revoke(gateway)
     assert services.watch(timezone.now()) == 1
+    assert open_kinds() == ["identity"]
 
 
 def test_nobody_is_mailed_where_nobody_is_named(joined):

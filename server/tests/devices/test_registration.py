@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from gateway_ledgers import MAC, LedgerOf
-from scaleledger_server import limits
 from scaleledger_server.devices import queries, services
-from scaleledger_server.devices.models import AccessToken, Gateway, IdentityConflict
-from scaleledger_server.devices.services import anchors, gateways
+from scaleledger_server.devices.models import AccessToken, Gateway, IdentityConflict, Station
+from scaleledger_server.devices.services import gateways
+from scaleledger_server.errors import Refusal
+from scaleledger_server.live import centre
 from server_api import as_contract, example, join
 
 GATEWAYS = "/devices/api/gateways/"
@@ -132,13 +134,99 @@ def test_one_address_cannot_flood(api, settings):
     assert int(answer["Retry-After"]) > 0
 
 
-def test_alarm_rows_are_bounded(joined, monkeypatch):
-    _, api = joined
-    monkeypatch.setattr(anchors, "ALARM_ROWS_MAX", 3)
+def test_of_many_claims_the_newest_are_kept_and_proved_ones_longest(joined, monkeypatch):
+    gateway, api = joined
+    monkeypatch.setattr(gateways, "CONFLICTS_PER_GATEWAY_MAX", 3)
+    other = LedgerOf(signed=True)
+    assert api.prove(other)[1]["code"] == "mac_conflict"
     for number in range(5):
         api.post(GATEWAYS, {**LedgerOf().registration(), "public_key": f"{number:064x}"})
-    assert IdentityConflict.objects.count() == 3
-    assert limits.ALARM_ROWS_MAX > 3
+    kept = set(gateway.identity_conflicts.values_list("public_key", flat=True))
+    assert kept == {other.public_key, f"{3:064x}", f"{4:064x}"}
+
+
+def test_a_claim_is_shown_as_it_was_made_last_but_never_as_somebody_said_who_proved_nothing(joined):
+    gateway, api = joined
+    other = LedgerOf(signed=True)
+    for hostname in ("first", "second"):
+        api.post(GATEWAYS, {**other.registration(), "hostname": hostname})
+    assert gateway.identity_conflicts.get().hostname == "second"
+    api.prove(other)
+    api.post(GATEWAYS, {**other.registration(), "hostname": "thief"})
+    row = gateway.identity_conflicts.get()
+    assert (row.hostname, row.proved, row.times) == ("dock-pc", True, 4)
+
+
+def test_one_network_that_floods_leaves_room_for_others_and_for_claim_codes(api, monkeypatch):
+    monkeypatch.setattr(gateways, "PENDING_PER_NETWORK_MAX", 1)
+    for number, (address, status) in enumerate(
+        [("2001:db8::1", 201), ("2001:db8::2", 429), ("2001:db8:0:1::1", 201), ("192.0.2.7", 201), ("192.0.2.7", 429)]
+    ):
+        asked = {**example("gateway_registration.plain"), "mac_address": f"02:00:00:00:00:{number:02x}"}
+        answer = api.client.post(GATEWAYS, asked, content_type="application/json", REMOTE_ADDR=address)
+        assert answer.status_code == status, address
+    assert Gateway.objects.get(mac_address="02:00:00:00:00:03").remote_network == "192.0.2.7"
+    monkeypatch.setattr(gateways, "PENDING_GATEWAYS_MAX", 1)
+    code = services.make_claim(None, "", timezone.now())
+    assert api.prove(LedgerOf(signed=True), code)[1]["status"] == "active"
+
+
+@pytest.mark.parametrize("hostile", ["a\x1b[2Jb", "a\nb", "a\u202eb", "a\u2028b"])
+def test_a_name_cannot_rewrite_the_screen_that_shows_it(api, hostile):
+    said = {**example("gateway_registration.plain"), "hostname": hostile, "name": hostile}
+    for _ in range(2):
+        assert api.post(GATEWAYS, said)[1]["hostname"].isprintable()
+    gateway = Gateway.objects.get()
+    assert (gateway.name.isprintable(), gateway.hostname[0], gateway.hostname[-1]) == (True, "a", "b")
+
+
+def test_who_waits_is_not_forgotten_with_the_stations_it_was_given(api):
+    api.post(GATEWAYS, example("gateway_registration.plain"))
+    gateway = Gateway.objects.get()
+    services.save_station(Station(gateway=gateway, name="dock-1"))
+    services.watch(timezone.now() + timedelta(days=9))
+    assert Station.objects.get().gateway == gateway
+
+
+def test_who_waits_on_an_open_socket_is_not_forgotten(api):
+    api.post(GATEWAYS, example("gateway_registration.plain"))
+    later = timezone.now() + timedelta(hours=20)
+    centre._plain_token(MAC)
+    services.still_waits(Gateway.objects.get(), later)
+    services.watch(later + timedelta(hours=20))
+    assert Gateway.objects.exists()
+    services.watch(later + timedelta(hours=25))
+    assert not Gateway.objects.exists()
+
+
+def test_a_key_that_comes_after_the_look_is_not_approved_with_it(api, ledger, administrator):
+    """A person looks at one that waits without a key; before the answer, somebody else brings a key under that MAC."""
+    api.post(GATEWAYS, LedgerOf().registration())
+    looked_at = Gateway.objects.get()
+    services.save_station(Station(gateway=looked_at, name="dock-1"))
+    assert api.prove(ledger)[0] == 200
+    page = reverse("admin:devices_gateway_changelist")
+    body = {"action": "approve", "_selected_action": looked_at.pk, "confirmed": "yes"}
+    assert administrator.post(page, body, follow=True).status_code == 200
+    waiting = Gateway.objects.get()
+    assert (waiting.status, waiting.public_key) == ("pending", ledger.public_key)
+    assert waiting.stations.get().name == "dock-1"
+    with pytest.raises(Refusal, match="not there any more"):
+        services.approve(looked_at)
+
+
+def test_two_people_who_decide_one_conflict_do_not_undo_each_other(api, joined, ledger):
+    gateway, _ = joined
+    for other in (LedgerOf(signed=True), LedgerOf(signed=True)):
+        api.prove(other)
+    first, second = IdentityConflict.objects.order_by("pk")
+    now = timezone.now()
+    services.replace_identity(first, now)
+    with pytest.raises(Refusal, match="decided meanwhile"):
+        services.replace_identity(second, now)
+    assert queries.by_mac(MAC).public_key == first.public_key
+    with pytest.raises(Refusal, match="replaced"):
+        services.revoke(gateway)
 
 
 @pytest.mark.parametrize(

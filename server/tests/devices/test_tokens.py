@@ -10,7 +10,7 @@ from scaleledger_server.devices import queries, services
 from scaleledger_server.devices.models import AccessToken
 from scaleledger_server.devices.services.tokens import LIVE_TOKENS_MAX
 from scaleledger_server.errors import Refusal
-from server_api import as_contract, example, join
+from server_api import Api, as_contract, example, join
 
 HEARTBEAT = "/devices/api/gateways/heartbeat/"
 SELF = "/devices/api/gateways/self/"
@@ -131,6 +131,16 @@ def test_of_used_tokens_the_one_unused_for_longest_makes_room(joined):
     left = set(AccessToken.objects.values_list("digest", flat=True))
     assert queries.token_digest(tokens[7]) not in left
     assert len(left) == LIVE_TOKENS_MAX
+
+
+def test_who_knows_the_mac_address_ends_no_token_that_an_administrator_gave(db, settings):
+    settings.PLAIN_CLIENTS = True
+    gateway, api = join(LedgerOf())
+    for _ in range(LIVE_TOKENS_MAX + 1):
+        thief = Api()
+        thief.token = thief.get(f"/devices/api/gateways/{gateway.mac_address}/")[1]["access_token"]
+        assert thief.post(HEARTBEAT)[0] == 200
+    assert api.post(HEARTBEAT)[0] == 200
 
 
 def test_a_use_is_noted_once_a_minute_and_costs_one_query_otherwise(joined, django_assert_num_queries):

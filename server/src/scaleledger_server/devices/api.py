@@ -68,7 +68,7 @@ def heartbeat(request: HttpRequest) -> HttpResponse:
 
 def _heartbeat_answer(gateway: Gateway) -> dict[str, Any]:
     answer: dict[str, Any] = {"status": "active", "anchor": queries.anchor_body(gateway)}
-    versions = {"stations": str(gateway.stations_version), "market": ""}  # "": nobody has market data here
+    versions = {"stations": gateway.stations_tag, "market": ""}  # "": nobody has market data here
     for told in services.on_heartbeat_answer:
         part = dict(told(gateway))
         versions.update(part.pop("versions", {}))
@@ -124,7 +124,7 @@ def own_status(request: HttpRequest) -> HttpResponse:
 def own_stations(request: HttpRequest) -> HttpResponseBase:
     """Bearer token. Answers 200 `stations` (a bare array) with ETag; 304."""
     gateway = queries.by_authorization(request.headers.get("Authorization", ""))
-    etag = f'"{gateway.stations_version}"'
+    etag = f'"{gateway.stations_tag}"'
     unchanged = get_conditional_response(request, etag=etag)
     response = unchanged or JsonResponse(queries.assigned_stations(gateway), safe=False)
     response["ETag"] = etag

@@ -16,7 +16,8 @@ class Gateway(models.Model):
 
     `public_key` is its Ed25519 key in hex, "" for a plain client that has none. `anchor_seq` (0 = none yet) and
     `anchor_hash` are the highest head of its ledger ever seen here, with the gateway's `anchor_signature`; they never go
-    back. `reported` is what its last sign of life said; `stations_version` rises with every change of its stations.
+    back. `reported` is what its last sign of life said; `stations_version` rises with every change of its stations, and
+    `stations_mark` is new each time. `remote_network` is where it was last heard from, unlike `ip_address`, which it says.
     A gateway that was replaced keeps its records and is never found by its MAC address again.
     """
 
@@ -39,6 +40,8 @@ class Gateway(models.Model):
     anchor_signature = models.CharField(max_length=128, blank=True, default="")
     reported = models.JSONField(default=dict, blank=True)
     stations_version = models.PositiveBigIntegerField(default=1)
+    stations_mark = models.CharField(max_length=8, blank=True, default="")
+    remote_network = models.CharField("heard from", max_length=64, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -56,6 +59,11 @@ class Gateway(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or self.hostname} ({self.mac_address})"
+
+    @property
+    def stations_tag(self) -> str:
+        """The name of what its stations are now: the ETag's text."""
+        return f"{self.stations_version}-{self.stations_mark}" if self.stations_mark else str(self.stations_version)
 
     @property
     def fingerprint(self) -> str:

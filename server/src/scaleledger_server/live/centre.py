@@ -66,7 +66,7 @@ async def register(identity: Identity, address: str) -> str:
 
 
 def _register(identity: Identity, address: str) -> str:
-    rates.spend("registrations", address, settings.REGISTRATIONS_PER_MINUTE)
+    rates.spend("registrations", rates.network_of(address), settings.REGISTRATIONS_PER_MINUTE)
     mac_address = normal_mac(identity.mac_address)
     if mac_address is None:
         raise Invalid("mac_address must be six bytes in hex, such as 02:5a:1e:d6:e4:01.", "mac_address")
@@ -86,5 +86,6 @@ def _plain_token(mac_address: str) -> str:
     if not settings.PLAIN_CLIENTS or gateway is None or gateway.public_key:
         return ""
     if gateway.status != Gateway.Status.ACTIVE:
+        services.still_waits(gateway, timezone.now())
         return ""
     return services.issue_token(gateway, AccessToken.How.PLAIN, timezone.now())

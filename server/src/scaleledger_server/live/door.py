@@ -50,4 +50,11 @@ def _allowed(scope: Message) -> bool:
     origin = headers.get(b"origin", b"").decode("latin-1").lower()
     if not origin:
         return not scope["path"].startswith("/ws/live/")
-    return origin in settings.CSRF_TRUSTED_ORIGINS or urlsplit(origin).netloc == host
+    return origin in settings.CSRF_TRUSTED_ORIGINS or _host_of(origin) == host
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # a bracket that is not closed, and the like
+        return None

@@ -115,9 +115,11 @@ class Live:
             self.hub.renew()
 
     async def _watch(self) -> None:
+        since = timezone.now()
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                await centre.ask(services.watch, timezone.now())
+                await centre.ask(services.watch, timezone.now(), since)
             except DatabaseError as error:
                 log.warning("the watch over gateways waits for the database: %s", error)
+                since = timezone.now()  # while it was away no sign of life was kept either

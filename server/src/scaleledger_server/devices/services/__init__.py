@@ -21,6 +21,7 @@ from scaleledger_server.devices.services.gateways import (
     replace_identity,
     revoke,
     rotate,
+    still_waits,
 )
 from scaleledger_server.devices.services.stations import delete_station, keep_scan, save_station
 from scaleledger_server.devices.services.tokens import issue_token, note_use, token_ends_at
@@ -51,6 +52,7 @@ __all__ = [
     "revoke",
     "rotate",
     "save_station",
+    "still_waits",
     "token_ends_at",
     "watch",
 ]

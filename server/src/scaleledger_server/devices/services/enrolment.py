@@ -77,7 +77,7 @@ def enrol(asked: Registration, proof: Proof, now: datetime) -> Enrolment:
         raise Refusal(403, "proof_wrong", "The signature over the challenge was not made with this key.")
     _spend(challenge)
     code = _claimed(asked, proof, now) if proof.claim_id else None
-    gateway, created = register(asked, now)
+    gateway, created = register(asked, now, claimed=code is not None)
     if code is not None:
         _claim(gateway, code, now)
     if gateway.status != Gateway.Status.ACTIVE:

@@ -1,6 +1,7 @@
 """Stations that the centre assigns, and the ports a gateway found: each change is told to the gateway."""
 
 import logging
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -45,8 +46,13 @@ def delete_station(station: Station) -> None:
 
 
 def _changed(gateway_id: int) -> None:
-    Gateway.objects.filter(pk=gateway_id).update(stations_version=F("stations_version") + 1)
+    Gateway.objects.filter(pk=gateway_id).update(stations_version=F("stations_version") + 1, stations_mark=fresh_mark())
     notices.tell_gateway(gateway_id, "sync.weighing_stations")
+
+
+def fresh_mark() -> str:
+    """Part of a version's name that a database restored from a backup does not give out again."""
+    return secrets.token_hex(4)
 
 
 @transaction.atomic

@@ -26,13 +26,14 @@ def token_ends_at(how: str, now: datetime) -> datetime | None:
 def issue_token(gateway: Gateway, how: str, now: datetime) -> str:
     """A new token for this gateway: 43 characters, not to be had again. `how` is one of AccessToken.How.
 
-    The gateway's others go on, but at most 8 live side by side: never-used ones go first, then those unused for longest.
+    The gateway's others go on, but at most 8 that were given out in the same way live side by side: never-used ones go
+    first, then those unused for longest. So whoever knows a MAC address ends none that an administrator handed out.
     """
     token = secrets.token_urlsafe(32)
     Gateway.objects.select_for_update().get(pk=gateway.pk)  # so that two at once do not both count seven
     mine = AccessToken.objects.filter(gateway=gateway)
     mine.filter(expires_at__lt=now - OVER_KEPT).delete()
-    live = mine.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+    live = mine.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), how=how)
     staying = F("last_used_at").desc(nulls_last=True), "-issued_at", "-pk"
     leaving = live.order_by(*staying).values_list("pk", flat=True)[LIVE_TOKENS_MAX - 1 :]
     mine.filter(pk__in=list(leaving)).delete()
