@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from scaleledger_server.connections import BoundedConnection
 from scaleledger_server.limits import CONNECTIONS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_S
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
@@ -118,6 +119,7 @@ def _server(host: str, port: int) -> uvicorn.Server:
             log_level="warning",
             access_log=False,
             lifespan="on",
+            http=BoundedConnection,
             ws="websockets-sansio",
             ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
             ws_ping_interval=SOCKET_PING_S,
