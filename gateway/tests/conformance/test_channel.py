@@ -157,6 +157,27 @@ async def test_a_token_that_is_refused_there_and_when_asked_is_used_no_more(abou
         assert line.uplink.refusal.code == about_token[1]["code"]
 
 
+async def test_a_line_that_ends_with_its_token_is_opened_again_at_once_with_the_one_in_its_place():
+    async with SocketCentre() as centre, Running(centre) as line:
+        link = await line.link()
+        line.uplink.use_token("token-2")
+        await link.close(4401)
+        assert (await line.end()).retry_after_s is None
+        assert line.uplink.ready
+
+
+async def test_it_says_once_that_it_is_open():
+    opened = []
+    async with SocketCentre() as centre, uplink_to(centre.url) as uplink:
+        channel = CentralChannel(uplink)
+        task = asyncio.create_task(channel.run(lambda _: None, lambda: opened.append(channel.up)))
+        link = await centre.links.get()
+        await link.close(1012)
+        with pytest.raises(LinkError):
+            await task
+    assert opened == [True]
+
+
 async def test_a_close_alone_does_not_cost_the_token():
     async with SocketCentre() as centre, Running(centre) as line:
         await (await line.link()).close(4401)

@@ -1,7 +1,7 @@
 """The open line to the centre: kept open, and what the centre says on it handed to those who do it.
 
-Nothing durable depends on it. When it ends, nobody watches any more, and what was pushed meanwhile is made good by the
-versions in the next sign of life.
+Nothing durable depends on it. When it ends, nobody watches any more; what was pushed meanwhile is asked for as soon as the
+line is open again.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Line:
         while True:
             began_s, wished_s = self._clock.monotonic(), 0.0
             try:
-                await self._channel.run(self._hear)
+                await self._channel.run(self._hear, self._catch_up)
             except (LinkError, CentreRefusal) as error:
                 wished_s = (error.retry_after_s or 0.0) if isinstance(error, LinkError) else 0.0
                 self._tell(str(error))
@@ -57,6 +57,11 @@ class Line:
                 self._backoff.reset()
                 self._told = ""
             await asyncio.sleep(max(self._backoff.next_s(), wished_s))
+
+    def _catch_up(self) -> None:
+        """A push that came while there was no line is lost."""
+        self._duties.sync_stations()
+        self._duties.sync_market()
 
     def _hear(self, asked: Asked) -> None:
         if isinstance(asked, StartStream):

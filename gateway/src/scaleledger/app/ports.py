@@ -208,10 +208,10 @@ class Channel(Protocol):
         """Whether the line is open right now."""
         ...
 
-    async def run(self, receive: Callable[[Asked], None]) -> None:
+    async def run(self, receive: Callable[[Asked], None], opened: Callable[[], None] = lambda: None) -> None:
         """Wait for a token, open the line, hand on what the centre asks for, until the line ends; then raise LinkError.
 
-        Its `retry_after_s`, if there is one, is how long to wait at least before the next `run`.
+        `opened` is called once, when pushes come from now on; what was pushed before is to be asked for. The error's `retry_after_s`, if there is one, is how long to wait at least before the next `run`.
         """
         ...
 

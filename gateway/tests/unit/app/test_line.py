@@ -40,10 +40,11 @@ class Wire:
     def up(self):
         return self.receive is not None
 
-    async def run(self, receive):
+    async def run(self, receive, opened):
         self.opened.append(asyncio.get_running_loop().time())
         if self.fails_at_once is not None:
             raise self.fails_at_once
+        opened()
         self.receive, self._end = receive, asyncio.get_running_loop().create_future()
         try:
             await self._end
@@ -93,10 +94,31 @@ async def test_what_the_centre_asks_for_is_done():
         wire.receive(SyncStations())
         wire.receive(SyncMarket())
         await asyncio.sleep(2)
-        assert office.done == ["stations", "market"]
+        assert office.done == 2 * ["stations", "market"], "once when the line opened, once when they were pushed"
         [scanned] = wire.said
         assert isinstance(scanned, PortsScanned)
         assert (len(scanned.ports), office.scans) == (256, 1)
+
+
+@virtual
+async def test_what_may_have_been_pushed_without_a_line_is_asked_for_as_soon_as_it_is_open_again():
+    wire = Wire()
+    office = Office(wire)
+    async with office.open():
+        await asyncio.sleep(60)
+        office.done.clear()
+        wire.fail(LinkError("the line broke"))
+        await asyncio.sleep(2)
+        assert wire.up
+        assert office.done == ["stations", "market"]
+
+
+@virtual
+async def test_a_line_that_does_not_open_asks_for_nothing():
+    office = Office(Wire(LinkError("away")))
+    async with office.open():
+        await asyncio.sleep(100)
+    assert office.done == []
 
 
 @virtual

@@ -69,7 +69,7 @@ class CentralChannel:
             self._weights = merged(self._weights, message)
         self._due.set()
 
-    async def run(self, receive: Callable[[Asked], None]) -> NoReturn:
+    async def run(self, receive: Callable[[Asked], None], opened: Callable[[], None] = lambda: None) -> NoReturn:
         await self._uplink.wait_ready()
         try:
             number = await self._uplink.gateway_id()
@@ -77,7 +77,8 @@ class CentralChannel:
             raise NotOffered(str(error), ABSENT_S) from error
         except CredentialsRefused as refusal:
             raise LinkError(str(refusal)) from refusal
-        link = await self._open(number)
+        token = self._uplink.token
+        link = await self._open(number, token)
         self._ports = self._weights = None
         self._due.clear()
         self._link = link
@@ -85,6 +86,7 @@ class CentralChannel:
         sending = asyncio.create_task(self._send_what_is_due(link))
         sending.add_done_callback(lambda task: None if task.cancelled() else link.transport.abort())
         try:
+            opened()
             end = await _listen(link, receive)
         finally:
             self._link = None
@@ -95,7 +97,7 @@ class CentralChannel:
         if failure is not None and not isinstance(failure, ConnectionClosed):
             raise failure
         code = end.rcvd.code if end.rcvd is not None else 0
-        await self._explain(code, f"the centre closed the channel ({code})" if code else "the channel broke off")
+        await self._explain(code, token, f"the centre closed the channel ({code})" if code else "the channel broke off")
 
     async def _send_what_is_due(self, link: ClientConnection) -> None:
         while True:
@@ -108,14 +110,14 @@ class CentralChannel:
             if weights is not None:
                 await link.send(write_message(weights))
 
-    async def _open(self, number: int) -> ClientConnection:
+    async def _open(self, number: int, token: str) -> ClientConnection:
         base = urlsplit(self._uplink.base_url)
         scheme = "wss" if self._uplink.tls is not None else "ws"
         url = f"{scheme}://{base.netloc}{base.path.rstrip('/')}/ws/devices/gateways/{number}/"
         try:
             link = await _Straight(
                 url,
-                additional_headers={"Authorization": f"Bearer {self._uplink.token}"},
+                additional_headers={"Authorization": f"Bearer {token}"},
                 user_agent_header=USER_AGENT,
                 ssl=self._uplink.tls,
                 proxy=None,
@@ -147,9 +149,11 @@ class CentralChannel:
             raise LinkError(words, ABSENT_S)
         raise LinkError(words)
 
-    async def _explain(self, code: int, words: str) -> NoReturn:
+    async def _explain(self, code: int, token: str, words: str) -> NoReturn:
         if code == TAKEN_OVER:
             raise LinkError(f"{words}: another gateway has connected in this one's name", TAKEN_OVER_S)
+        if code == TOKEN_REFUSED and token != self._uplink.token:
+            raise LinkError(words)  # its time was over, and another one is in use already
         if code in {TOKEN_REFUSED, PLAIN_REFUSED}:
             await self._ask_about_token(words)
             raise LinkError(words, ABSENT_S)
