@@ -5,9 +5,12 @@ Counting is a protection, not a promise: while the cache is away nobody is turne
 
 import logging
 import time
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
+from django.conf import settings
 from django.core.cache import cache
+from redis import Redis
 from redis.exceptions import RedisError
 
 from scaleledger_server.errors import Refusal
@@ -15,6 +18,7 @@ from scaleledger_server.errors import Refusal
 log = logging.getLogger(__name__)
 
 WINDOW_S = 60
+ANSWER_WITHIN_S = 1.0
 AWAY_S = 10.0
 _away_until_s = {"cache": 0.0}
 
@@ -42,7 +46,18 @@ def spend(scope: str, who: str, per_minute: int) -> None:
         raise Refusal(429, "rate_limited", f"Too many requests ({scope}). Try again later.", retry_after_s=WINDOW_S)
 
 
+@lru_cache(maxsize=4)
+def _redis(url: str) -> Redis:
+    return Redis.from_url(url, socket_timeout=ANSWER_WITHIN_S, socket_connect_timeout=ANSWER_WITHIN_S)
+
+
 def _counted(key: str) -> int:
+    """By Redis in one round trip, where Django's cache would take three; in one piece, so that no count lasts for ever."""
+    if settings.REDIS_URL:
+        both = _redis(settings.REDIS_URL).pipeline(transaction=True)
+        both.set(key, 0, ex=WINDOW_S, nx=True)
+        both.incr(key)
+        return int(both.execute()[1])
     cache.add(key, 0, WINDOW_S)
     try:
         return int(cache.incr(key))

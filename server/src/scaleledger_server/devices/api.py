@@ -57,7 +57,7 @@ def challenge(request: HttpRequest) -> HttpResponse:
 )
 def heartbeat(request: HttpRequest) -> HttpResponse:
     """Bearer token; an empty body, or `heartbeat`. Answers 200 `heartbeat_answer`."""
-    gateway = queries.by_authorization(request.headers.get("Authorization", ""))
+    gateway = queries.admitted(request)
     now = timezone.now()
     reported, head = read_heartbeat(read_json(request, if_empty={}), now)
     services.note_heartbeat(gateway, reported, now)
@@ -111,7 +111,7 @@ def register(request: HttpRequest) -> HttpResponse:
 def own_status(request: HttpRequest) -> HttpResponse:
     """Bearer token. Answers 200 `gateway_status` with the very token shown in the request."""
     header = request.headers.get("Authorization", "")
-    token = queries.known_token(header)
+    token = queries.known_token(header, str(request.META.get("REMOTE_ADDR", "")))
     return _status(token.gateway, queries.shown_token(header), token.expires_at)
 
 
@@ -123,7 +123,7 @@ def own_status(request: HttpRequest) -> HttpResponse:
 )
 def own_stations(request: HttpRequest) -> HttpResponseBase:
     """Bearer token. Answers 200 `stations` (a bare array) with ETag; 304."""
-    gateway = queries.by_authorization(request.headers.get("Authorization", ""))
+    gateway = queries.admitted(request)
     etag = f'"{gateway.stations_tag}"'
     unchanged = get_conditional_response(request, etag=etag)
     response = unchanged or JsonResponse(queries.assigned_stations(gateway), safe=False)

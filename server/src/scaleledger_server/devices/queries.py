@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import DateTimeField, JSONField, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 
 from scaleledger_server import rates, signing
@@ -12,12 +14,21 @@ from scaleledger_server.devices import services
 from scaleledger_server.devices.identity import token_digest
 from scaleledger_server.devices.models import AccessToken, Gateway, GatewayAlarm, Station
 from scaleledger_server.errors import Refusal
-from scaleledger_server.limits import BATCH_RECORDS_MAX
+from scaleledger_server.limits import BATCH_RECORDS_MAX, REFUSED_TOKENS_PER_MINUTE
 
 BATCH = {"path": "api/weighing/records/batch/", "max_records": BATCH_RECORDS_MAX}
 GATEWAYS_SHOWN_MAX = 1_000
 ALARMS_SHOWN_MAX = 1_000
 TOKEN_CHARS_MAX = 128
+
+_FIELDS = (*AccessToken._meta.concrete_fields, *Gateway._meta.concrete_fields)  # noqa: SLF001 - Django's documented way
+_TOKEN_COLUMNS = [field.attname for field in AccessToken._meta.concrete_fields]  # noqa: SLF001
+_GATEWAY_COLUMNS = [field.attname for field in Gateway._meta.concrete_fields]  # noqa: SLF001
+_CONVERTED = [(place, field) for place, field in enumerate(_FIELDS) if isinstance(field, DateTimeField | JSONField)]
+_BY_DIGEST = (
+    f"SELECT {', '.join(f't.{name}' for name in _TOKEN_COLUMNS)}, {', '.join(f'g.{name}' for name in _GATEWAY_COLUMNS)} "  # noqa: S608 - our own names
+    "FROM devices_accesstoken t JOIN devices_gateway g ON g.id = t.gateway_id WHERE t.digest = %s"
+)
 
 
 def by_mac(mac_address: str) -> Gateway | None:
@@ -44,30 +55,55 @@ def shown_token(header: str) -> str:
     return shown
 
 
-def known_token(header: str) -> AccessToken:
+def known_token(header: str, address: str = "") -> AccessToken:
     """The token that an Authorization header shows, with its active gateway; one query, and the use noted.
 
     Raises Refusal: `token_missing`, `token_unknown`, `token_expired` (401), `gateway_inactive` (403), `rate_limited`. A
-    token that a MAC address alone obtained is unknown while plain clients are not allowed.
+    token that a MAC address alone obtained is unknown while plain clients are not allowed. Tokens that are not known are
+    counted by the `address` they come from, if it is given.
     """
     shown = shown_token(header)
-    rows = AccessToken.objects.select_related("gateway").filter(digest=token_digest(shown))
-    token = rows.first() if len(shown) <= TOKEN_CHARS_MAX else None
-    if token is None or (token.how == AccessToken.How.PLAIN and not settings.PLAIN_CLIENTS):
+    read = _token(token_digest(shown)) if len(shown) <= TOKEN_CHARS_MAX else None
+    if read is None or (read.how == AccessToken.How.PLAIN and not settings.PLAIN_CLIENTS):
+        if address:
+            rates.spend("refused-tokens", rates.network_of(address), REFUSED_TOKENS_PER_MINUTE)
         raise Refusal(401, "token_unknown", "This access token is not known here.")
-    rates.spend("token", str(token.pk), settings.REQUESTS_PER_MINUTE)
+    rates.spend("token", str(read.pk), settings.REQUESTS_PER_MINUTE)
     now = timezone.now()
-    if token.expires_at is not None and token.expires_at <= now:
+    if read.expires_at is not None and read.expires_at <= now:
         raise Refusal(401, "token_expired", "The time of this access token is over. Prove the key for a new one.")
-    if token.gateway.status != Gateway.Status.ACTIVE:
+    if read.gateway.status != Gateway.Status.ACTIVE:
         raise Refusal(403, "gateway_inactive", "This gateway is not active. An administrator can approve it.")
-    services.note_use(token, now)
+    services.note_use(read, now)
+    return read
+
+
+def _token(digest: str) -> AccessToken | None:
+    """The token of this digest, with its gateway. Every delivery asks, so the statement is put together only once."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_DIGEST, [digest])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    values = list(row)
+    for place, field in _CONVERTED:
+        column = field.cached_col
+        for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
+            values[place] = convert(values[place], column, connection)
+    held = len(_TOKEN_COLUMNS)
+    token = AccessToken.from_db(connection.alias, _TOKEN_COLUMNS, values[:held])
+    token.gateway = Gateway.from_db(connection.alias, _GATEWAY_COLUMNS, values[held:])
     return token
 
 
-def by_authorization(header: str) -> Gateway:
+def by_authorization(header: str, address: str = "") -> Gateway:
     """The active gateway that an Authorization header stands for. Raises what `known_token` raises."""
-    return known_token(header).gateway
+    return known_token(header, address).gateway
+
+
+def admitted(request: HttpRequest) -> Gateway:
+    """The active gateway that sends a request. Raises what `known_token` raises."""
+    return by_authorization(request.headers.get("Authorization", ""), str(request.META.get("REMOTE_ADDR", "")))
 
 
 def status_body(gateway: Gateway, token: str | None = None, expires_at: datetime | None = None) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.http import parse_etags
 from ninja import Router
 
-from scaleledger_server.devices.queries import by_authorization
+from scaleledger_server.devices.queries import admitted
 from scaleledger_server.market import queries
 
 router = Router(tags=["market"])
 
 
 def _answer(request: HttpRequest, resource: str) -> HttpResponse:
-    by_authorization(request.headers.get("Authorization", ""))
+    admitted(request)
     version = queries.version()
     response: HttpResponse
     if _has(request.headers.get("If-None-Match", ""), version):

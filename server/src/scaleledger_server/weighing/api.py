@@ -13,7 +13,7 @@ from ninja import Router
 from scaleledger_server.bodies import parsed, read_body, read_fields
 from scaleledger_server.devices.identity import Head, check_body_signature, read_head
 from scaleledger_server.devices.models import Gateway
-from scaleledger_server.devices.queries import by_authorization
+from scaleledger_server.devices.queries import admitted
 from scaleledger_server.errors import Invalid, Refusal
 from scaleledger_server.limits import BATCH_RECORDS_MAX
 from scaleledger_server.weighing import typed
@@ -26,7 +26,7 @@ plain_router = Router(tags=["weighing"])
 
 def _signed_body(request: HttpRequest) -> tuple[Gateway, bytes]:
     """Who delivers, and what, once both are proved."""
-    gateway = by_authorization(request.headers.get("Authorization", ""))
+    gateway = admitted(request)
     body = read_body(request)
     check_body_signature(gateway, request.headers.get("Scaleledger-Signature", ""), body)
     return gateway, body

@@ -20,11 +20,13 @@ from scaleledger_server.devices.identity import Head
 from scaleledger_server.devices.models import Gateway, HeadAlarm
 from scaleledger_server.devices.services import alarm_head, keep_alarm, raise_anchor
 from scaleledger_server.weighing import lookups, partitions, progress, receipts
-from scaleledger_server.weighing.inserts import insert
+from scaleledger_server.weighing.inserts import AlreadyThere, append, insert, keep_head
 from scaleledger_server.weighing.items import Item, offered_text
-from scaleledger_server.weighing.models import IngestConflict, SignedHead
+from scaleledger_server.weighing.models import IngestConflict
 
 log = logging.getLogger(__name__)
+
+APPENDED_MIN = 8  # below that a statement of its own costs less than two
 
 
 class Outcome(StrEnum):
@@ -59,10 +61,21 @@ def ingest(gateway: Gateway, items: Sequence[Item], head: Head | None, now: date
     written over; a hash that does not follow from the record before it is invalid. A head raises the gateway's anchor.
     """
     partitions.ensure(now)
+    try:
+        return _ingest(gateway, items, head, now, hopefully=len(items) >= APPENDED_MIN)
+    except AlreadyThere:
+        return _ingest(gateway, items, head, now, hopefully=False)
+
+
+def _ingest(gateway: Gateway, items: Sequence[Item], head: Head | None, now: datetime, *, hopefully: bool) -> Ingested:
+    """`hopefully`: add what goes straight on without asking first; AlreadyThere if that was wrong, and nothing is kept."""
     with transaction.atomic(durable=True):
         state = progress.lock(gateway)
         judged = progress.judge(gateway, state, items) if items else progress.Judged()
-        created = insert(gateway.pk, [item for item in items if item.uuid not in judged.broken], now)
+        if hopefully and judged.straight:
+            created = append(gateway.pk, items, now)
+        else:
+            created = insert(gateway.pk, [item for item in items if item.uuid not in judged.broken], now)
         progress.move_on(state, judged, items, created)
         for item in judged.before_others:
             if item.uuid in created:
@@ -124,13 +137,8 @@ def _take_head(gateway: Gateway, items: Sequence[Item], head: Head, now: datetim
         if item.seq == head.seq and item.hash != head.hash:
             alarm_head(gateway, head, HeadAlarm.Kind.CONFLICT, item.hash, now)
             return
-    raise_anchor(gateway, head, now)
-    believed = (gateway.anchor_seq, gateway.anchor_hash) == (head.seq, head.hash) or head.seq < gateway.anchor_seq
-    if gateway.public_key and believed and head.signed_by(gateway.public_key, gateway.mac_address):
-        SignedHead.objects.bulk_create(
-            [SignedHead(gateway=gateway, seq=head.seq, hash=head.hash, signature=head.signature, received_at=now)],
-            ignore_conflicts=True,
-        )
+    if raise_anchor(gateway, head, now) and gateway.public_key:
+        keep_head(gateway.pk, head, now)
 
 
 def _tell(gateway: Gateway, newest: dict[str, Item]) -> None:

@@ -3,10 +3,13 @@
 Whoever adds records of a gateway first locks its LedgerState, so that two workers never judge the same links at once.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from django.db import connection
 
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.weighing.items import GENESIS, Item, link
@@ -14,6 +17,10 @@ from scaleledger_server.weighing.lookups import links
 from scaleledger_server.weighing.models import LedgerState, WeighingRecord
 
 STATIONS_MAX = 256
+_NOTED = ("held_seq", "held_hash", "top_seq", "absorbed", "latest")
+_READ = ("gateway_id", *_NOTED)
+_RECEIPT = ("receipt_seq", "receipt_hash", "receipt_at", "receipt_signature")
+_LOCK = f"SELECT {', '.join(_NOTED)} FROM weighing_ledgerstate WHERE gateway_id = %s"  # noqa: S608 - our own names
 WALK_SLICES = (1, 500, 1000, 1000, 1000, 1000)
 """How many rows that wait above are read at a time, so many in all per batch; the next batch goes on."""
 
@@ -29,12 +36,20 @@ class Judged:
 
 def lock(gateway: Gateway) -> LedgerState:
     """The gateway's state, ours until the transaction ends."""
-    states = LedgerState.objects.select_for_update()
-    state = states.filter(gateway=gateway).first()
-    if state is None:
+    found = _locked(gateway)
+    if found is None:
         LedgerState.objects.bulk_create([LedgerState(gateway=gateway)], ignore_conflicts=True)
-        state = states.get(gateway=gateway)
-    return state
+        found = _locked(gateway)
+        assert found is not None, "it was just made, and nobody deletes one"
+    *_, latest = found
+    return LedgerState.from_db(connection.alias, _READ, [gateway.pk, *found[:-1], json.loads(latest)])
+
+
+def _locked(gateway: Gateway) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK + (" FOR UPDATE" if connection.features.has_select_for_update else ""), [gateway.pk])
+        found: tuple[Any, ...] | None = cursor.fetchone()
+        return found
 
 
 def judge(gateway: Gateway, state: LedgerState, items: Sequence[Item]) -> Judged:
@@ -115,13 +130,15 @@ def note(
         room = station in state.latest or len(state.latest) < STATIONS_MAX
         if room and (seq is None or item.seq is None or item.seq > seq):
             state.latest[station] = [item.seq, item.uuid]
-    columns = ("held_seq", "held_hash", "top_seq", "absorbed", "latest")
-    fields = {name: getattr(state, name) for name in columns}
+    names: tuple[str, ...] = _NOTED
+    values: list[Any] = [state.held_seq, state.held_hash, state.top_seq, state.absorbed, json.dumps(state.latest)]
     if receipt is not None:
-        fields |= {
-            "receipt_seq": receipt["upto_seq"],
-            "receipt_hash": receipt["hash"],
-            "receipt_at": now,
-            "receipt_signature": receipt["signature"],
-        }
-    LedgerState.objects.filter(gateway_id=state.gateway_id).update(**fields)
+        at = connection.ops.adapt_datetimefield_value(now)
+        names += _RECEIPT
+        values += [receipt["upto_seq"], receipt["hash"], at, receipt["signature"]]
+    settings = ", ".join(f"{name} = %s" for name in names)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE weighing_ledgerstate SET {settings} WHERE gateway_id = %s",  # noqa: S608 - our own names
+            [*values, state.gateway_id],
+        )

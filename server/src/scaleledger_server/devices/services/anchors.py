@@ -24,22 +24,24 @@ def keep_alarm(model: type[Model], key: dict[str, Any], facts: dict[str, Any], n
             rows.get_or_create(**key, defaults={**facts, "first_seen": now, "last_seen": now})
 
 
-def raise_anchor(gateway: Gateway, head: Head, now: datetime) -> None:
-    """Keep the highest head of a ledger. A lower one changes nothing.
+def raise_anchor(gateway: Gateway, head: Head, now: datetime) -> bool:
+    """Keep the highest head of a ledger. A lower one changes nothing. Returns whether the head is believed.
 
     A head with a wrong signature (when the key is known), or another hash at the anchor's own number, is not believed:
     it is kept as a HeadAlarm and logged. Updates `gateway`'s anchor in place.
     """
     if gateway.public_key and not head.signed_by(gateway.public_key, gateway.mac_address):
         alarm_head(gateway, head, HeadAlarm.Kind.SIGNATURE, "", now)
-        return
+        return False
     higher = Gateway.objects.filter(pk=gateway.pk, anchor_seq__lt=head.seq)
     if higher.update(anchor_seq=head.seq, anchor_hash=head.hash, anchor_signature=head.signature):
         gateway.anchor_seq, gateway.anchor_hash, gateway.anchor_signature = head.seq, head.hash, head.signature
-        return
+        return True
     gateway.refresh_from_db(fields=["anchor_seq", "anchor_hash", "anchor_signature"])
     if gateway.anchor_seq == head.seq and gateway.anchor_hash != head.hash:
         alarm_head(gateway, head, HeadAlarm.Kind.CONFLICT, gateway.anchor_hash, now)
+        return False
+    return True
 
 
 def alarm_head(gateway: Gateway, head: Head, kind: HeadAlarm.Kind, held_hash: str, now: datetime) -> None:
