@@ -14,7 +14,7 @@ PATIENCE_S = 15
 
 
 class Centre(ServerProcess):
-    """A server process with settings of its own."""
+    """A server process with settings of its own; as a context, it runs in there and is gone afterwards."""
 
     def __init__(self, folder, **stated):
         super().__init__(folder)
@@ -22,6 +22,18 @@ class Centre(ServerProcess):
 
     def environment(self):
         return {**super().environment(), **{f"SCALELEDGER_SERVER_{name}": value for name, value in self.stated.items()}}
+
+    def __enter__(self):
+        try:
+            self.start()
+        except AssertionError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.kill()
 
     def enrol(self, ledger):
         """(gateway id, token) of a new gateway that proves its key and is approved."""

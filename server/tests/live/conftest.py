@@ -7,11 +7,8 @@ from live_sockets import Centre
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory):
     """A real server for one module's tests, open to plain clients and to pages without a login."""
-    centre = Centre(tmp_path_factory.mktemp("centre"), PLAIN_CLIENTS="1", OPEN_PAGES="1")
-    centre.start()
-    yield centre
-    if centre.process.poll() is None:
-        centre.kill()
+    with Centre(tmp_path_factory.mktemp("centre"), PLAIN_CLIENTS="1", OPEN_PAGES="1") as centre:
+        yield centre
 
 
 @pytest.fixture(scope="module")

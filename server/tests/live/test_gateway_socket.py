@@ -23,11 +23,8 @@ def code_of(centre, gateway_id, token="", **others):
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
     """A server that takes no plain clients and shows pages to nobody without a login."""
-    centre = Centre(tmp_path_factory.mktemp("strict"))
-    centre.start()
-    yield centre
-    if centre.process.poll() is None:
-        centre.kill()
+    with Centre(tmp_path_factory.mktemp("strict")) as centre:
+        yield centre
 
 
 def plain_gateway(centre, mac):
@@ -185,13 +182,12 @@ def test_live_weights_are_for_people_who_are_logged_in(strict):
 
 
 def test_a_server_that_stops_says_so_to_gateways_and_pages(tmp_path):
-    centre = Centre(tmp_path, OPEN_PAGES="1")
-    centre.start()
-    gateway_id, token = centre.enrol(LedgerOf(signed=True))
-    with GatewayLine(centre.port, gateway_id, token) as gateway, PageLine(centre.port) as page:
-        page.watch()
-        gateway.hear()
-        status, printed = centre.stop()
-        assert (gateway.closed_with(), page.closed_with()) == (1012, 1012)
+    with Centre(tmp_path, OPEN_PAGES="1") as centre:
+        gateway_id, token = centre.enrol(LedgerOf(signed=True))
+        with GatewayLine(centre.port, gateway_id, token) as gateway, PageLine(centre.port) as page:
+            page.watch()
+            gateway.hear()
+            status, printed = centre.stop()
+            assert (gateway.closed_with(), page.closed_with()) == (1012, 1012)
     assert status == 0, printed
     assert "Traceback" not in printed

@@ -35,14 +35,8 @@ def valkey():
 @pytest.fixture
 def workers(tmp_path, valkey):
     url = f"redis://127.0.0.1:{valkey.port}/0"
-    first = Worker(tmp_path, url)
-    second = Worker(tmp_path, url, first)
-    for worker in (first, second):
-        worker.start()
-    yield first, second
-    for worker in (first, second):
-        if worker.process.poll() is None:
-            worker.kill()
+    with Worker(tmp_path, url) as first, Worker(tmp_path, url, first) as second:
+        yield first, second
 
 
 def hear_start(gateway):
@@ -131,15 +125,8 @@ def test_workers_start_without_redis_and_join_when_it_comes(tmp_path):
     server.start()
     port = server.port
     server.stop()
-    worker = Worker(tmp_path, f"redis://127.0.0.1:{port}/0")
-    worker.start()
-    server = ValkeyServer(port=port)
-    server.start()
-    try:
+    with Worker(tmp_path, f"redis://127.0.0.1:{port}/0") as worker, ValkeyServer(port=port):
         gateway_id, token = worker.enrol(LedgerOf(signed=True))
         with GatewayLine(worker.port, gateway_id, token) as gateway, PageLine(worker.port) as page:
             page.watch((gateway_id, "dock-1"))
             assert hear_start(gateway)["payload"] == {"stations": ["dock-1"]}
-    finally:
-        worker.kill()
-        server.stop()
