@@ -119,7 +119,7 @@ def test_the_tutorial_works_word_for_word(reader):
         elif text.startswith("scaleledger run"):
             reader.begin("gateway", text)
             reader.sees("gateway", "biz.saved", times=2)
-            reader.sees("gateway", "net.registered")
+            reader.sees("gateway", "net.pending")
         else:
             code, said = reader.do(text)
             assert code == (1 if output and output.startswith("BROKEN") else 0), said
