@@ -1,7 +1,6 @@
 """How often somebody may ask: per token, per address behind the proxy, and never at the cost of the work."""
 
 import pytest
-from django.core.cache import cache
 from django.core.handlers.asgi import ASGIHandler
 from django.test import AsyncClient
 from redis.exceptions import ConnectionError as RedisAway
@@ -38,11 +37,11 @@ def test_an_address_is_counted_as_its_network(one, other, same):
 def test_a_cache_that_is_away_turns_nobody_away_and_is_left_alone_for_a_while(monkeypatch):
     asked = []
 
-    def away(key, *_):
+    def away(key):
         asked.append(key)
         raise RedisAway("refused")
 
-    monkeypatch.setattr(cache, "add", away)
+    monkeypatch.setattr(rates, "_counted", away)
     monkeypatch.setattr(rates, "_away_until_s", {"cache": 0.0})
     for _ in range(5):
         rates.spend("x", "a", 1)

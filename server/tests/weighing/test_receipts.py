@@ -9,7 +9,7 @@ from gateway_ledgers import LedgerOf
 from scaleledger_server.signing import server_key
 from scaleledger_server.weighing.models import LedgerState, SignedHead
 from scaleledger_server.weighing.receipts import receipt
-from server_api import as_contract
+from server_api import as_contract, join
 
 
 def proved(ledger, given):
@@ -21,7 +21,7 @@ def proved(ledger, given):
 
 def test_it_works(joined, ledger):
     gateway, api = joined
-    assert receipt(gateway) is None
+    assert proved(ledger, receipt(gateway)) == (0, "0" * 64)
     _, body = api.deliver_batch(ledger.batch(3))
     assert proved(ledger, body["receipt"]) == (3, ledger.hash)
     status, answer = api.post("/devices/api/gateways/heartbeat/")
@@ -33,7 +33,7 @@ def test_it_works(joined, ledger):
 def test_a_gap_ends_the_receipt_until_it_is_filled(joined, ledger):
     _, api = joined
     first, second, third = (ledger.batch(2) for _ in range(3))
-    assert api.deliver_batch(third)[1]["receipt"] is None
+    assert proved(ledger, api.deliver_batch(third)[1]["receipt"]) == (0, "0" * 64)
     assert proved(ledger, api.deliver_batch(first)[1]["receipt"])[0] == 2
     assert proved(ledger, api.deliver_batch(second)[1]["receipt"]) == (6, ledger.hash)
 
@@ -97,6 +97,35 @@ def test_a_server_restored_from_a_backup_tells_the_older_number(joined, ledger):
     assert proved(ledger, receipt(gateway)) == (3, kept["held_hash"])
     outcomes, body = api.deliver_batch(later)
     assert (outcomes, body["receipt"]["upto_seq"]) == (["created", "created"], 5)
+
+
+def test_a_server_that_lost_every_record_says_so_until_it_has_them_again(joined, ledger):
+    """Restored to before the first delivery; the gateway goes on with its newest records, as it knows no better yet."""
+    gateway, api = joined
+    first, later = ledger.batch(3), ledger.batch(2)
+    given = api.deliver_batch(first)[1]["receipt"]
+    with append_only_lifted(connection), connection.cursor() as cursor:
+        for table in ("weighing_weighingrecord", "weighing_recordkey", "weighing_signedhead"):
+            cursor.execute(f"DELETE FROM {table}")
+    LedgerState.objects.all().delete()
+    gateway.__class__.objects.update(anchor_seq=0, anchor_hash="", anchor_signature="")
+    _, answer = api.post("/devices/api/gateways/heartbeat/")
+    lost = as_contract(answer, "heartbeat_answer")["receipt"]
+    assert (proved(ledger, lost), lost["at"] > given["at"]) == ((0, "0" * 64), True)
+    outcomes, body = api.deliver_batch(later)
+    assert (outcomes, proved(ledger, body["receipt"])[0]) == (["created"] * 2, 0)
+    _, answer = api.post("/devices/api/gateways/heartbeat/")
+    assert proved(ledger, answer["receipt"])[0] == 0
+    outcomes, body = api.deliver_batch(first)
+    assert (outcomes, proved(ledger, body["receipt"])) == (["created"] * 3, (5, ledger.hash))
+    assert LedgerState.objects.get().receipt_seq == 5
+
+
+def test_a_client_without_a_key_is_told_nothing_of_nothing(db):
+    gateway, api = join(LedgerOf())
+    assert receipt(gateway) is None
+    _, answer = api.post("/devices/api/gateways/heartbeat/")
+    assert as_contract(answer, "heartbeat_answer")["receipt"] is None
 
 
 def test_each_believed_head_is_kept_once_as_evidence(joined, ledger):

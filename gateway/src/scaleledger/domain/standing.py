@@ -93,7 +93,7 @@ class Introduction:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The centre holds every record from 1 to `upto_seq`, and that one has `hash` (hex).
+    """The centre holds every record from 1 to `upto_seq`, and that one has `hash` (hex); with 0 and zeros, none.
 
     `at` is the centre's time as it wrote it, since `signature` (hex) covers that text.
     """

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Connection
 
+from scaleledger.domain.ledger import GENESIS
 from scaleledger.domain.standing import Receipt
 from scaleledger.store.signing import signed_by
 
@@ -51,7 +52,9 @@ def regresses(new: Receipt, old: Receipt) -> bool:
 
 
 def own_hash(connection: Connection, seq: int) -> str:
-    """The hash (hex) of our record or checkpoint of that number; empty when there is none."""
+    """The hash (hex) of our record or checkpoint of that number; empty when there is none. Every ledger begins with 0."""
+    if seq == 0:
+        return GENESIS.hex()
     row = connection.execute(
         "SELECT hash FROM weighing_records WHERE seq = ?1 UNION ALL SELECT hash FROM checkpoints WHERE seq = ?1", (seq,)
     ).fetchone()

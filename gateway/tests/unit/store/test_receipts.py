@@ -108,6 +108,52 @@ async def test_a_centre_restored_from_a_backup_is_given_again_what_it_lost(tmp_p
         assert await owed(store) == []
 
 
+def of_nothing(scribe, minute, digest="0" * 64):
+    at = (START + timedelta(minutes=minute)).isoformat(timespec="microseconds")
+    return scribe.sign(Receipt(0, digest, at, ""))
+
+
+async def test_a_centre_that_lost_everything_is_given_everything_again(tmp_path, scribe, heard):
+    async with opened(tmp_path) as store:
+        records = await fill(store, scribe)
+        await settle(store, ACKED, 1, 2, 3, 4, 5, 6, 7, 9, 10)
+        await settle(store, QUARANTINE, 8)
+        await store.outbox.keep_receipt("central", scribe.receipt(records[6], 2))
+        await store.outbox.keep_receipt("central", of_nothing(scribe, 3))
+        assert await owed(store) == [1, 2, 3, 4, 5, 6, 7, 9, 10]
+    assert [line["after"] for line in heard.of("net.redelivering")] == [0]
+    async with opened(tmp_path) as store:
+        assert await owed(store) == [1, 2, 3, 4, 5, 6, 7, 9, 10]
+        assert store.outbox.receipt("central") == of_nothing(scribe, 3)
+
+
+@pytest.mark.parametrize("fault", ["older", "other key", "other hash"])
+async def test_a_receipt_of_nothing_that_is_old_or_unproved_changes_nothing(tmp_path, scribe, fault):
+    async with opened(tmp_path) as store:
+        records = await fill(store, scribe)
+        await settle(store, ACKED, *range(1, 11))
+        good = scribe.receipt(records[9], 2)
+        await store.outbox.keep_receipt("central", good)
+        wrong = {
+            "older": of_nothing(scribe, 1),
+            "other key": of_nothing(Scribe(), 3),
+            "other hash": of_nothing(scribe, 3, "ab" * 32),
+        }[fault]
+        await store.outbox.keep_receipt("central", wrong)
+        assert (await owed(store), store.outbox.receipt("central")) == ([], good)
+
+
+async def test_a_new_gateways_receipt_of_nothing_is_followed_by_better_ones(tmp_path, scribe, heard):
+    async with opened(tmp_path) as store:
+        records = await fill(store, scribe)
+        await store.outbox.keep_receipt("central", of_nothing(scribe, 1))
+        await settle(store, ACKED, *range(1, 11))
+        await store.outbox.keep_receipt("central", of_nothing(scribe, 2))
+        await store.outbox.keep_receipt("central", scribe.receipt(records[9], 3))
+        assert (await owed(store), store.outbox.receipt("central").upto_seq) == ([], 10)
+    assert not heard.of("net.redelivering")
+
+
 async def test_a_sleeping_forwarder_is_woken_by_what_is_owed_again(tmp_path, scribe):
     async with opened(tmp_path) as store:
         records = await fill(store, scribe)

@@ -92,9 +92,10 @@ def test_whatever_the_stations_are_called_the_heartbeat_is_the_contracts(text, c
     body_of(protocol.say_alive(sign, "t"), "heartbeat")
 
 
-def test_what_the_centre_says_with_a_heartbeat_is_read():
-    stated = example("heartbeat_answer.receipt")
-    alive = protocol.read_heartbeat(answer(200, text_of("heartbeat_answer.receipt").encode()))
+@pytest.mark.parametrize("name", ["heartbeat_answer.receipt", "heartbeat_answer.receipt-of-nothing"])
+def test_what_the_centre_says_with_a_heartbeat_is_read(name):
+    stated = example(name)
+    alive = protocol.read_heartbeat(answer(200, text_of(name).encode()))
     assert alive == Alive(
         receipt=Receipt(**stated["receipt"]),
         server_time=datetime.fromisoformat(stated["server_time"]),
@@ -115,6 +116,8 @@ RECEIPT = {"upto_seq": 2, "hash": "9f" * 32, "at": "2026-11-21T02:10:03+00:00", 
         {},
         RECEIPT | {"upto_seq": True},
         RECEIPT | {"upto_seq": 0},
+        RECEIPT | {"upto_seq": False, "hash": "0" * 64},
+        RECEIPT | {"upto_seq": -1, "hash": "0" * 64},
         RECEIPT | {"upto_seq": 2**53},
         RECEIPT | {"upto_seq": "2"},
         RECEIPT | {"hash": "9F" * 32},

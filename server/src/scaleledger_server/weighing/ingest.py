@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
 
 
 class Ingested(NamedTuple):
-    """One verdict per item, in order, and the receipt that may be given now (None while nothing is proved)."""
+    """One verdict per item, in order, and the receipt that may be given now (see `receipts.made`)."""
 
     verdicts: list[Verdict]
     receipt: dict[str, Any] | None
@@ -85,7 +85,7 @@ def _ingest(gateway: Gateway, items: Sequence[Item], head: Head | None, now: dat
         verdicts = _verdicts(gateway, items, created, judged, now)
         if head is not None:
             _take_head(gateway, items, head, now)
-        receipt = receipts.made(gateway.mac_address, state.held_seq, state.held_hash, now)
+        receipt = receipts.made(gateway, state.held_seq, state.held_hash, now)
         absorbed = sum(verdict.outcome is Outcome.HELD for verdict in verdicts) if len(created) < len(items) else 0
         progress.note(state, absorbed, newest, receipt, now)
     return Ingested(verdicts, receipt)

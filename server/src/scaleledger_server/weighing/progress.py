@@ -132,7 +132,7 @@ def note(
             state.latest[station] = [item.seq, item.uuid]
     names: tuple[str, ...] = _NOTED
     values: list[Any] = [state.held_seq, state.held_hash, state.top_seq, state.absorbed, json.dumps(state.latest)]
-    if receipt is not None:
+    if receipt is not None and receipt["upto_seq"]:
         at = connection.ops.adapt_datetimefield_value(now)
         names += _RECEIPT
         values += [receipt["upto_seq"], receipt["hash"], at, receipt["signature"]]

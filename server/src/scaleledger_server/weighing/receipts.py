@@ -1,7 +1,7 @@
 """Receipts: the server's signed word that it holds a gateway's ledger up to a number, whole and proved.
 
 Form of the message: contracts/README.md, Receipts. A receipt may leave only after the commit it speaks of; after a restore
-from a backup it tells the older number by itself, because it tells what LedgerState holds.
+from a backup it tells the older number by itself, because it tells what LedgerState holds: down to 0, where nothing is left.
 """
 
 from datetime import datetime
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.signing import signed
+from scaleledger_server.weighing.items import GENESIS
 from scaleledger_server.weighing.models import LedgerState
 
 
@@ -19,18 +20,20 @@ def message(mac_address: str, upto_seq: int, digest: str, at: str) -> str:
     return f"scaleledger-receipt-v1\n{mac_address}\n{upto_seq}\n{digest}\n{at}"
 
 
-def made(mac_address: str, seq: int, digest: str, now: datetime) -> dict[str, Any] | None:
-    """The receipt for 1 to `seq`; None where nothing is held yet."""
-    if not seq:
+def made(gateway: Gateway, seq: int, digest: str, now: datetime) -> dict[str, Any] | None:
+    """The receipt for 1 to `seq`, which may be 0; a client without a key is told nothing of nothing."""
+    if not seq and not gateway.public_key:
         return None
     at = now.isoformat(timespec="microseconds")
-    return {"upto_seq": seq, "hash": digest, "at": at, "signature": signed(message(mac_address, seq, digest, at))}
+    signature = signed(message(gateway.mac_address, seq, digest, at))
+    return {"upto_seq": seq, "hash": digest, "at": at, "signature": signature}
 
 
 def receipt(gateway: Gateway) -> dict[str, Any] | None:
-    """The receipt for what is committed now; None for a gateway of which nothing is held."""
+    """The receipt for what is committed now; None for a client without a key of which nothing is held."""
+    now = timezone.now()  # before the look: what is committed after it belongs into a newer receipt
     state = LedgerState.objects.filter(gateway=gateway).values_list("held_seq", "held_hash").first()
-    return made(gateway.mac_address, *state, timezone.now()) if state else None
+    return made(gateway, *(state or (0, GENESIS)), now)
 
 
 def heartbeat_answer(gateway: Gateway) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
 from scaleledger.domain.errors import Disbelieved
+from scaleledger.domain.ledger import GENESIS
 from scaleledger.domain.standing import Alive, HostReport, Receipt, SignOfLife, StationRefused, StationReport
 from scaleledger.domain.weighing import Head, Record
 from scaleledger.uplinks.central.enrolment import GATEWAYS
@@ -167,7 +168,8 @@ def _receipt(stated: Any) -> Receipt | None:
     if not isinstance(stated, dict):
         return None
     seq, digest, at, signature = (stated.get(name) for name in ("upto_seq", "hash", "at", "signature"))
-    good = is_seq(seq) and is_hex(digest, 64) and is_hex(signature, 128) and instant(at) is not None
+    numbered = is_seq(seq) or (type(seq) is int and seq == 0 and digest == GENESIS.hex())
+    good = numbered and is_hex(digest, 64) and is_hex(signature, 128) and instant(at) is not None
     return Receipt(seq, str(digest), str(at), str(signature)) if good and isinstance(seq, int) else None
 
 
