@@ -21,8 +21,8 @@ from scaleledger.app.lifecycle import Lifecycle
 from scaleledger.domain.assignment import Assignment
 from scaleledger.domain.catalogue import Catalogue
 from scaleledger.domain.delivery import Outcome
-from scaleledger.domain.errors import CredentialsRefused, LinkError, NotOffered
-from scaleledger.domain.standing import Introduction
+from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError, NotOffered
+from scaleledger.domain.standing import Introduction, Standing
 from scaleledger.uplinks.central.client import CentralUplink
 
 INTRODUCTION = Introduction(MAC, "dock-pc", "192.0.2.10", "Dock", GATEWAY_KEY.public)
@@ -137,6 +137,29 @@ async def test_while_nothing_believable_comes_nothing_is_known_and_the_token_is_
         assert c.uplink.ready
         c.heal()
         assert set(outcomes_of(await c.uplink.deliver(batch_of(weighing(1))))) == {Outcome.ACKED}
+
+
+class KnowsNoChallenge(fakes.Answers):
+    """An older server: its framework's own page for what it does not know."""
+
+    async def serve(self, books, request, writer):
+        if request[1].endswith("challenge/"):
+            await self.send(writer, 404, b"<!doctype html><h1>Not Found</h1>", "text/html")
+        else:
+            await super().serve(books, request, writer)
+
+
+async def test_an_older_server_that_answers_the_challenge_with_a_page_is_asked_plainly():
+    async with Connected("plain", KnowsNoChallenge()) as c:
+        assert (await c.uplink.sync(INTRODUCTION, None)).standing is Standing.ACTIVE
+
+
+@way
+async def test_a_portal_in_the_place_of_the_challenge_changes_nothing(way):
+    async with Connected(way, fakes.AnswersHtml(404)) as c:
+        with pytest.raises(Disbelieved):
+            await c.uplink.sync(INTRODUCTION, None)
+        assert c.uplink.ready
 
 
 @way

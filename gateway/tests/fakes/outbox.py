@@ -119,5 +119,5 @@ class MemoryIdentity:
     async def take_claim(self):
         return self.claim
 
-    async def drop_claim(self):
-        self.claim = None
+    async def drop_claim(self, claim):
+        self.claim = None if self.claim == claim else self.claim

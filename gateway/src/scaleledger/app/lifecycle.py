@@ -180,11 +180,12 @@ class Lifecycle:
         try:
             status = await self._centre.sync(introduction, claim)
         except ClaimRefused as refusal:
+            assert claim is not None, "none was shown"
             log.warning("net.claim_refused", uplink=self._uplink, reason=str(refusal))
-            await self._note(self._identity.drop_claim())
+            await self._note(self._identity.drop_claim(claim))
             return await self._centre.sync(introduction, None)
         if claim is not None and status.standing is Standing.ACTIVE:
-            await self._note(self._identity.drop_claim())
+            await self._note(self._identity.drop_claim(claim))
         return status
 
     def _introduce(self, credentials: Credentials) -> Introduction:

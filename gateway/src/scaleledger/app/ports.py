@@ -249,6 +249,6 @@ class Identity(Protocol):
         """The claim that somebody left for this gateway; it stays until dropped. One that is mistyped is none."""
         ...
 
-    async def drop_claim(self) -> None:
-        """Forget the claim: it was used, or refused."""
+    async def drop_claim(self, claim: Claim) -> None:
+        """Forget this claim: it was used, or refused. Another one that was left meanwhile stays."""
         ...

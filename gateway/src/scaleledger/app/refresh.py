@@ -39,7 +39,6 @@ class Refresh(Generic[T]):
         self._subject, self._way = subject, way
         self._backoff = Backoff(rng)
         self._asked = asyncio.Event()
-        self._asked.set()
         self._told = ""
 
     def ask(self) -> None:
@@ -53,6 +52,7 @@ class Refresh(Generic[T]):
 
     async def run(self) -> None:
         """Fetch at the start, and whenever asked, until cancelled. What fails is tried again, ever more slowly."""
+        self._asked.set()
         while True:
             await self._asked.wait()
             await self._way.wait_ready()

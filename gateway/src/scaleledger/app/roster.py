@@ -8,7 +8,7 @@ later on, when the system has given the port another path.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scaleledger.app.station import WeighingStation
@@ -24,15 +24,16 @@ Ports = Sequence[Mapping[str, str | int | None]]
 STATIONS_MAX = 256
 BUSY_S = 30.0  # a weighing that takes longer is not waited for; a commit under way always is
 LOOK_AGAIN_S = 5.0
+WORDS_CHARS_MAX = 500
 DETAIL_CHARS_MAX = 300
 PORT_CHARS_MAX = 200
 
 
 class AssignmentRefused(ScaleLedgerError):
-    """An assigned station cannot be run here. `may_pass`: the port may still come."""
+    """An assigned station cannot be run here; the words are cut at 500. `may_pass`: the port may still come."""
 
     def __init__(self, message: str, *, may_pass: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message[:WORDS_CHARS_MAX])
         self.may_pass = may_pass
 
 
@@ -85,7 +86,8 @@ class Roster:
         self._start(plan, "file")
 
     async def take(self, assignment: Assignment, *, stored: bool = False) -> None:
-        """What the centre assigns from now on; `run` makes it so. What of it can run is kept for a start without a centre.
+        """What the centre assigns from now on; `run` makes it so. What of it can run, or could if its port were there, is
+        kept for a start without a centre.
 
         With `stored` it is that set, and is begun here: the stations start together with those of the file.
         """
@@ -98,9 +100,17 @@ class Roster:
         self.version = assignment.version
         log.info("net.stations", version=assignment.version, stations=list(self._wanted), refused=len(self._refused))
         try:
-            await self._duties.keep(Assignment(assignment.version, tuple(self._good.values())))
+            await self._duties.keep(Assignment(assignment.version, tuple(self._worth_keeping())))
         except StoreError as error:
             log.warning("sys.store_failed", reason=str(error))
+
+    def _worth_keeping(self) -> Iterator[AssignedStation]:
+        awaited = {name for name, why in self._refused.items() if why.may_pass}
+        for assigned in self._assigned:
+            if assigned.name in self._good:
+                yield self._good[assigned.name]
+            elif assigned.name in awaited and assigned.config is not None:
+                yield assigned
 
     def approved(self) -> None:
         """The gateway was approved by the centre."""

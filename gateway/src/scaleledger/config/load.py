@@ -25,6 +25,8 @@ from scaleledger.transports import open_transport
 from scaleledger.wire import fields
 
 CARDS_FILE_BYTES = 16_000_000
+KEY_CHARS_MAX = 100
+GIVEN_CHARS_MAX = 100
 
 
 class ConfigError(ScaleLedgerError):
@@ -83,15 +85,15 @@ def _in_words(path: Path, error: ErrorDetails) -> str:
 
 
 def said_of(error: ErrorDetails, model: type[BaseModel] = StationSection) -> str:
-    """One fault that the schema of `model` found: key and words."""
-    place = [str(part) for part in error["loc"]]
+    """One fault that the schema of `model` found: key and words, bounded, since a stranger may have written the section."""
+    place = [str(part)[:KEY_CHARS_MAX] for part in error["loc"]]
     key = ".".join(place)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(place[-1], _names_at(model, place[:-1]), n=1, cutoff=0.5)
         return f"{key}: no such key" + (f"; did you mean {near[0]!r}?" if near else "")
     if error["type"] == "missing":
         return f"{key}: is required and missing"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')} (given: {repr(error['input'])[:GIVEN_CHARS_MAX]})"
 
 
 def _names_at(top: type[BaseModel], place: list[str]) -> list[str]:

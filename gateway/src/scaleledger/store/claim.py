@@ -37,7 +37,12 @@ def read_claim(folder: Path) -> Claim | None:
     return None
 
 
-def drop_claim(folder: Path) -> None:
-    """Take the code away, used or refused. A folder that cannot be written leaves it; the centre takes no code twice."""
+def drop_claim(folder: Path, claim: Claim) -> None:
+    """Take this code away, used or refused; a newer one that somebody left meanwhile stays.
+
+    A folder that cannot be written leaves it; the centre takes no code twice.
+    """
+    if read_claim(folder) != claim:
+        return
     with suppress(OSError):
         (folder / CLAIM).unlink(missing_ok=True)

@@ -51,17 +51,17 @@ class Identity:
     async def pin_server_key(self, key: str) -> bool:
         """The centre says that this is its key (hex). The first one is kept; False if another one is believed."""
         if key and not self.server_key:
-            self._pinned = key
             await self._update(server_key=key)
+            self._pinned = key
         return not key or key == self.server_key
 
     async def take_claim(self) -> Claim | None:
         """The claim code that waits for use, if one does. It stays until `drop_claim`, as an answer may be lost."""
         return read_claim(self._folder)
 
-    async def drop_claim(self) -> None:
-        """The claim code was used or refused."""
-        drop_claim(self._folder)
+    async def drop_claim(self, claim: Claim) -> None:
+        """One claim code was used or refused; another stays."""
+        drop_claim(self._folder, claim)
 
     async def load(self) -> Credentials:
         """The cached identity. A token that cannot be unsealed reads as none: the centre is then asked again."""

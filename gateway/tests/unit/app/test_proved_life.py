@@ -218,6 +218,30 @@ async def test_a_plain_centre_is_spoken_to_plainly():
         assert ("GET", f"devices/api/gateways/{MAC}/") in gateway.books.calls
 
 
+class Begins(ProvedBooks):
+    """A front that knows nobody yet, in words that a plain server might use; behind it a centre that wants proofs."""
+
+    begun = False
+
+    def answer(self, method, path, headers, body):
+        if not self.begun and (method == "GET" or path == CHALLENGE[1]):
+            self.calls.append((method, path))
+            return 404, {"detail": "Not found."}
+        return super().answer(method, path, headers, body)
+
+
+@virtual
+async def test_a_centre_taken_for_a_plain_one_while_it_began_is_shown_the_proof_after_all():
+    books = Begins(clock=LoopClock())
+    async with gateway_at(books, outbox=MemoryOutbox(3)) as gateway:
+        await asyncio.sleep(30)
+        assert "key_required" in books.refused
+        books.begun = True
+        await asyncio.sleep(90)
+        assert gateway.happened[-1] == "approved"
+        assert gateway.outbox.owed == []
+
+
 @virtual
 async def test_the_heartbeat_tells_of_host_stations_clock_and_receipt():
     books = ProvedBooks(clock=LoopClock())

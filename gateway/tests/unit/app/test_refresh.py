@@ -154,6 +154,19 @@ async def test_a_push_during_a_fetch_leads_to_another_one():
 
 
 @virtual
+async def test_a_fetch_that_failed_by_a_mistake_of_ours_is_made_when_the_part_is_started_anew():
+    shelf = Shelf()
+    shelf.failure = ZeroDivisionError("ours")
+    goods = shelf.market()
+    with pytest.raises(ZeroDivisionError):
+        await goods.run()
+    shelf.failure = None
+    async with running(goods):
+        await asyncio.sleep(1)
+    assert shelf.version == "1"
+
+
+@virtual
 async def test_a_card_added_at_the_centre_works_on_the_scale_at_once_with_what_it_stands_for():
     hall = Hall()
     shelf = Shelf()

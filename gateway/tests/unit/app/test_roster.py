@@ -233,6 +233,21 @@ async def test_a_port_that_is_away_at_the_start_is_taken_when_it_comes():
 
 
 @virtual
+async def test_a_station_whose_port_was_away_when_it_was_assigned_is_kept_for_a_start_without_the_centre():
+    hall = Hall()
+    awaited = {"usb": "A5", "url": "loop:9"}
+    async with hall.open():
+        await hall.assign("1", a=awaited, b=ONE, c={"broken": "no such driver"})
+    assert {s.name: s.config for s in hall.kept[-1].stations} == {"a": awaited, "b": ONE}
+    again = Hall()
+    again.ports = [{"device": "loop:2", "serial_number": "A5"}]
+    await again.roster.take(hall.kept[-1], stored=True)
+    assert again.running == ["a", "b"]
+    async with again.open():
+        await soon()
+
+
+@virtual
 async def test_the_stored_set_starts_with_the_file_s_and_is_not_taken_for_the_centre_s_newest():
     hall = Hall()
     hall.add_file("dock", "loop:0")

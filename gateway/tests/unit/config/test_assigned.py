@@ -128,3 +128,12 @@ def test_a_link_to_a_device_and_the_device_are_one_port(tmp_path):
 )
 def test_a_port_has_one_spelling(url, ports):
     assert ports_of(StationSection(name="a", driver="suwol-1000", url=url)) == ports
+
+
+@pytest.mark.parametrize(
+    "config", [CONFIG | {"unit": "x" * 100_000}, CONFIG | {"k" * 100_000: 1}, CONFIG | {"options": {"o" * 100_000: 1}}]
+)
+def test_what_is_said_of_a_monstrous_section_is_short(config):
+    with pytest.raises(AssignmentRefused) as refused:
+        section_of(AssignedStation("dock-1", PortIdentity(), config), PORTS, "any")
+    assert len(str(refused.value)) < 1000

@@ -148,9 +148,19 @@ async def test_a_claim_code_waits_in_a_private_file_until_it_is_dropped(open_sto
     store = await open_store(tmp_path / "data")
     assert await store.identity.take_claim() == Claim("K7Q2", "ABCDEFGHJKMNPQRS")
     assert await store.identity.take_claim() is not None, "a lost answer does not cost the code"
-    await store.identity.drop_claim()
-    await store.identity.drop_claim()
+    claim = await store.identity.take_claim()
+    await store.identity.drop_claim(claim)
+    await store.identity.drop_claim(claim)
     assert await store.identity.take_claim() is None
+
+
+async def test_a_code_that_was_left_while_another_was_tried_stays(open_store, tmp_path):
+    leave_claim(tmp_path, "K7Q2-0000-0000-0000-0000")
+    identity = (await open_store(tmp_path)).identity
+    tried = await identity.take_claim()
+    leave_claim(tmp_path, "K7Q2-ABCD-EFGH-JKMN-PQRS")
+    await identity.drop_claim(tried)
+    assert await identity.take_claim() == Claim("K7Q2", "ABCDEFGHJKMNPQRS")
 
 
 @pytest.mark.parametrize("code", ["", "K7Q2-ABCD", "K7Q2-ABCD-EFGH-JKMN-PQRU", "K7Q2" * 100])

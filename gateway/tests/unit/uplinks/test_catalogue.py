@@ -215,3 +215,32 @@ def test_no_bytes_break_the_readers(body):
     for read in READERS:
         with pytest.raises(LinkError):
             read(answer(200, body + b"\x00"))
+
+
+HALF = "\ud800"  # half of a surrogate pair, which JSON lets through and no disk takes
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ONE[0] | {"name": HALF},
+        ONE[0] | {"serial_port": HALF},
+        ONE[0] | {"config": {"driver": HALF}},
+        ONE[0] | {"config": {"options": {"a": [HALF]}}},
+        ONE[0] | {"config": {HALF: 1}},
+    ],
+)
+def test_a_station_with_text_that_cannot_be_written_down_casts_doubt_on_the_list(entry):
+    with pytest.raises(Disbelieved):
+        stations([entry])
+
+
+@pytest.mark.parametrize("version", ["고등어", "1\n2", 'a"b', HALF, "", "v" * 65])
+def test_a_catalogue_whose_version_no_header_can_carry_is_none(version):
+    with pytest.raises(Disbelieved, match="version"):
+        cards(SMALL | {"version": version})
+
+
+def test_a_catalogue_with_a_name_that_cannot_be_written_down_is_none():
+    with pytest.raises(Disbelieved):
+        cards(SMALL | {"species": [SMALL["species"][0] | {"name": HALF}, *SMALL["species"][1:]]})

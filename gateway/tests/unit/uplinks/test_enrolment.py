@@ -43,9 +43,9 @@ def test_a_challenge_is_asked_for_and_read():
         (refusal(405, "not_found"), NotOffered),
         (answer(404, {"detail": "Not found."}), NotOffered),
         (answer(405, {"detail": "Method not allowed."}), NotOffered),
-        (html(404), Disbelieved),
-        (html(405), Disbelieved),
-        (answer(404, b"gone", "text/plain"), Disbelieved),
+        (html(404), NotOffered),
+        (html(405), NotOffered),
+        (answer(404, b"gone", "text/plain"), NotOffered),
         (html(200), Disbelieved),
         (answer(200, {"challenge": "short"}), Disbelieved),
         (answer(200, {"challenge": "a" * 201}), Disbelieved),
@@ -193,3 +193,27 @@ def test_no_answer_breaks_the_readers(status, said):
             read(answer(status, body))
         except (LinkError, ClaimRefused, CredentialsRefused, RegistrationRefused) as error:
             assert str(error).isprintable()  # noqa: PT017 - any of them is right
+
+
+@pytest.mark.parametrize("token", ["blank inside", " leading", "trailing ", "new\nline", "열쇠", "t" * 513, 7])
+def test_a_token_that_no_header_can_carry_is_not_taken_and_not_told(token):
+    with pytest.raises(Disbelieved) as caught:
+        enrolment.read_status(answer(200, STATUS | {"status": "active", "access_token": token}), MAC)
+    assert str(token) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../batch/", "a/../../b/", "/batch/", "//elsewhere/", "http://elsewhere/", "a b/", "a?b=c", "a#b", "", "a" * 201],
+)
+def test_a_batch_path_that_leads_elsewhere_is_not_taken(path):
+    stated = STATUS | {"batch": {"path": path, "max_records": 100}}
+    _, offer = enrolment.read_status(answer(200, stated), MAC)
+    assert (offer.batch_path, offer.max_records) == ("", 1)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z"])
+def test_a_token_that_ends_at_an_end_of_the_calendar_has_no_end(at):
+    stated = STATUS | {"status": "active", "access_token": "a", "token_expires_at": at}
+    status, _ = enrolment.read_status(answer(200, stated), MAC)
+    assert status == Status(Standing.ACTIVE, "a")

@@ -88,6 +88,7 @@ def _station(entry: Any, place: int) -> AssignedStation:
     config = entry.get("config")
     if config is not None and not isinstance(config, dict):
         raise _Odd(f"{where}: config is no object")
+    json.dumps(config, ensure_ascii=False).encode()  # half a surrogate pair is no text; raises ValueError
     return AssignedStation(name, PortIdentity(device, serial_number, location), config)
 
 
@@ -117,8 +118,8 @@ def _catalogue(text: str) -> Catalogue:
             raise _Odd(f"{key} is given twice")
         elif key in MOST:
             lists[key] = _list(key, value)
-    if not isinstance(version, str) or not 1 <= len(version) <= VERSION_MAX:
-        raise _Odd("it has no version")
+    if not isinstance(version, str) or not _is_version(version):
+        raise _Odd("it has no version that a header could carry")
     if missing := MOST.keys() - lists:
         raise _Odd(f"{min(missing)} is missing")
     return Catalogue(version, _joined(lists["rfid_cards"], dict(lists["producers"]), dict(lists["species"])))
@@ -231,6 +232,7 @@ def _text(entry: dict[str, Any], key: str, where: str, least: int, most: int) ->
     value = entry.get(key)
     if not isinstance(value, str) or not least <= len(value) <= most:
         raise _Odd(f"{where}: {key} is no text of {least} to {most} characters")
+    value.encode()  # half a surrogate pair is no text; raises ValueError
     return value
 
 
@@ -260,4 +262,9 @@ def _entity_tag(answer: Answer) -> str:
     tag = answer.headers.get("etag", "").strip().removeprefix("W/")
     good = len(tag) > 2 and tag[0] == tag[-1] == '"' and len(tag) <= VERSION_MAX + 2
     bare = tag[1:-1] if good else ""
-    return bare if bare.isascii() and bare.isprintable() and '"' not in bare else ""
+    return bare if _is_version(bare) else ""
+
+
+def _is_version(text: str) -> bool:
+    """Whether it could be sent back as an entity tag."""
+    return 1 <= len(text) <= VERSION_MAX and text.isascii() and text.isprintable() and '"' not in text

@@ -37,7 +37,9 @@ GATEWAYS = "devices/api/gateways/"
 CHALLENGE = GATEWAYS + "challenge/"
 SELF = GATEWAYS + "self/"
 BATCH_MAX = 500
-TOKEN_MAX = 512
+TOKEN = re.compile(r"[!-~]{0,512}")
+BATCH_PATH = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*/?")
+BATCH_PATH_MAX = 200
 ABOUT_STATUS = "the question for this gateway's status"
 ABOUT_REGISTRATION = "the registration"
 
@@ -69,14 +71,17 @@ def ask_challenge() -> Request:
 
 
 def read_challenge(answer: Answer) -> str:
-    """The challenge. Raises NotOffered at a plain centre, LinkError, Disbelieved."""
+    """The challenge. Raises NotOffered at a plain centre, LinkError, Disbelieved.
+
+    An older server says 404 in its own way, mostly with a page. A portal that says so gains nothing: the plain question, which
+    is asked then, believes the contract's form only.
+    """
     what = "the question for a challenge"
-    found = object_in(answer)
-    if answer.status in {404, 405} and found is not None:
+    if answer.status in {404, 405}:
         raise NotOffered("the centre gives no challenge")
     if answer.status != 200:
         raise no_answer(answer, what)
-    challenge = (found or {}).get("challenge")
+    challenge = (object_in(answer) or {}).get("challenge")
     if not isinstance(challenge, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{20,200}", challenge):
         raise Disbelieved(f"{what} was answered 200, but not with a challenge")
     return challenge
@@ -122,8 +127,6 @@ def read_proved(answer: Answer, mac_address: str) -> tuple[Status, Offer]:
         raise ChallengeSpent(f"{ABOUT_REGISTRATION} was answered {answer.status} ({words(answer)})")
     if answer.status == 403 and code == "claim_wrong":
         raise ClaimRefused(code, detail_of(answer))
-    if answer.status == 403 and code in {"proof_wrong", "gateway_inactive"}:
-        raise RegistrationRefused(code, detail_of(answer))
     if answer.status in {200, 201}:
         return _status(answer, mac_address, ABOUT_REGISTRATION)
     _refuse_registration(answer)
@@ -142,7 +145,8 @@ def read_registration(answer: Answer) -> None:
 
 
 def _refuse_registration(answer: Answer) -> None:
-    if answer.status in {400, 409, 422} and object_in(answer) is not None:
+    refused = answer.status in {400, 409, 422} and object_in(answer) is not None
+    if refused or (answer.status == 403 and code_of(answer) in {"key_required", "proof_wrong", "gateway_inactive"}):
         raise RegistrationRefused(code_of(answer) or str(answer.status), detail_of(answer))
 
 
@@ -183,7 +187,7 @@ def _status(answer: Answer, mac_address: str, what: str) -> tuple[Status, Offer]
     if found is None or str(found.get("mac_address", "")).lower() != mac_address.lower():
         raise Disbelieved(f"{what} was answered {answer.status}, but not about {mac_address}")
     token = found.get("access_token") or ""
-    if not isinstance(token, str) or len(token) > TOKEN_MAX or not (token.isascii() and token.isprintable()):
+    if not isinstance(token, str) or not TOKEN.fullmatch(token):
         raise Disbelieved(f"{what} was answered with a token that no header can carry")
     stated = found.get("server_key")
     key = str(stated) if is_hex(stated, 64) else ""
@@ -206,14 +210,14 @@ def _offer(found: dict[str, Any]) -> Offer:
     if not isinstance(batch, dict):
         return offer
     path, most = batch.get("path"), batch.get("max_records")
-    if not isinstance(path, str) or not isinstance(most, int) or most < 1 or not _is_relative(path):
+    if not isinstance(path, str) or type(most) is not int or most < 1 or not _is_relative(path):
         return offer
     return Offer(path, min(most, BATCH_MAX), offer.ledger, offer.reports, offer.gateway_id)
 
 
 def _is_relative(path: str) -> bool:
     """A batch path stays below the configured address, so that no answer can send the token elsewhere."""
-    return bool(path) and path.isascii() and path.isprintable() and not path.startswith("/") and ":" not in path
+    return len(path) <= BATCH_PATH_MAX and BATCH_PATH.fullmatch(path) is not None
 
 
 def _is_refusal(found: dict[str, Any] | None, code: str) -> bool:

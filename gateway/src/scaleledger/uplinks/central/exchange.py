@@ -151,14 +151,17 @@ def is_seq(number: Any) -> bool:
 
 
 def instant(text: Any) -> datetime | None:
-    """A time of the contract: ISO 8601 with an offset, at most 40 characters; None when it is none."""
+    """A time of the contract: ISO 8601 with an offset, at most 40 characters; None when it is none.
+
+    Nor is one at an end of the calendar, which no other zone's clock could show.
+    """
     if not isinstance(text, str) or len(text) > 40 or not re.match(r"\d{4}-\d\d-\d\dT", text):
         return None
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo is not None else None
+    return found if found.tzinfo is not None and 1 < found.year < 9998 else None
 
 
 def json_text(value: Any) -> str:
