@@ -49,11 +49,12 @@ async def gateway_socket(scope: Message, receive: Receive, send: Send) -> None:
     credentials = headers.get(b"authorization", b"").decode("latin-1")
     try:
         await socket.accept()
+        since = time.time()  # before the check, which may take longer for the older of two connections
         code = await _refusal(gateway_id, credentials)
         if code:
             await socket.close(code)
             return
-        await GatewayLink(gateway_id, credentials, socket, scope["state"]["switchboard"]).run()
+        await GatewayLink(gateway_id, credentials, socket, since, scope["state"]["switchboard"]).run()
     except Gone:
         return
 
@@ -71,13 +72,15 @@ async def _refusal(gateway_id: int, credentials: str) -> int:
 
 
 class GatewayLink:
-    """One gateway's connection, while it lasts."""
+    """One gateway's connection, while it lasts. `since` (Unix time) tells which of two is the newer one."""
 
-    def __init__(self, gateway_id: int, credentials: str, socket: Socket, switchboard: Switchboard) -> None:
+    def __init__(
+        self, gateway_id: int, credentials: str, socket: Socket, since: float, switchboard: Switchboard
+    ) -> None:
         self._gateway_id, self._credentials = gateway_id, credentials
         self._socket, self._switchboard = socket, switchboard
         self._connection = secrets.token_hex(8)
-        self._since = time.time()
+        self._since = since
         self._clock = asyncio.get_running_loop().time
         self._leases = Leases()
         self._said = _NO_STATIONS
