@@ -24,6 +24,9 @@ from scaleledger_server.devices.services.stations import STATIONS_MAX
 DRIVERS = ("suwol-1000", "fg-150kal", "st-gs-comma", "st-gs-nocomma")
 READERS = ("rfid-em4100",)
 JSON_CHARS_MAX = 4_096
+LINK = "text-primary-600 dark:text-primary-500"  # the admin's own classes
+BUTTON = "bg-primary-600 border border-transparent cursor-pointer font-medium px-3 py-2 rounded-default text-white"
+CELL = '<td class="pr-4">{}</td>'
 PREFILLED = {
     "serial_port": "device",
     "serial_description": "description",
@@ -122,8 +125,8 @@ def stations_of(gateway: Gateway) -> str:
     """Links to a gateway's stations, and to one more."""
     rows = ((reverse("admin:devices_station_change", args=[row.pk]), row.name) for row in gateway.stations.all())
     add = f"{reverse('admin:devices_station_add')}?{urlencode({'gateway': gateway.pk})}"
-    listed = format_html_join("", '<a href="{}">{}</a><br>', rows)
-    return format_html('{}<a href="{}">Add a station</a>', listed, add)
+    listed = format_html_join("", f'<a href="{{}}" class="{LINK}">{{}}</a><br>', rows)
+    return format_html('{}<a href="{}" class="{}">Add a station</a>', listed, add, LINK)
 
 
 def ports_of(gateway: Gateway) -> str:
@@ -132,11 +135,12 @@ def ports_of(gateway: Gateway) -> str:
         (port.device, port.description, port.manufacturer, port.serial_number, _station_here(gateway, port))
         for port in gateway.ports.all()
     ]
-    row = '<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><a href="{}">add a station here</a></td></tr>'
+    row = "<tr>" + CELL * 4 + f'<td><a href="{{}}" class="{LINK}">add a station here</a></td></tr>'
     newest = max((port.seen_at for port in gateway.ports.all()), default=None)
     return format_html(
-        '<button type="submit" formaction="{}" formnovalidate>Scan ports</button> {}<table>{}</table>',
+        '<button type="submit" formaction="{}" formnovalidate class="{}">Scan ports</button> {}<table>{}</table>',
         reverse("admin:devices_gateway_scan", args=[gateway.pk]),
+        BUTTON,
         f"as of {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else "never scanned",
         format_html_join("", row, rows),
     )
