@@ -9,7 +9,7 @@ import stat
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
@@ -91,7 +91,7 @@ def database(names: tuple[str, ...], sqlite_file: Path) -> dict[str, Any]:
     if not name:
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": sqlite_file, "OPTIONS": dict(SQLITE_OPTIONS)}
     url = urlsplit(text(name))
-    if url.scheme not in {"postgresql", "postgres"} or len(url.path) < 2:
+    if url.scheme not in {"postgresql", "postgres"} or len(url.path) < 2 or not _good_port(url):
         raise ImproperlyConfigured(f"{name} must look like postgresql://user:password@host:5432/name.")
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -102,6 +102,24 @@ def database(names: tuple[str, ...], sqlite_file: Path) -> dict[str, Any]:
         "PORT": str(url.port or ""),
         "OPTIONS": {"pool": dict(POOL), "options": "-c synchronous_commit=on", **dict(parse_qsl(url.query))},
     }
+
+
+def _good_port(url: SplitResult) -> bool:
+    try:
+        return url.port != 0
+    except ValueError:
+        return False
+
+
+def redis(names: tuple[str, ...]) -> str:
+    """The URL that the first set variable holds, `redis://user:password@host:6379/0` or `rediss://…`; "" for none."""
+    name = next((name for name in names if text(name)), "")
+    if not name:
+        return ""
+    url = urlsplit(text(name))
+    if url.scheme not in {"redis", "rediss"} or not url.hostname or not _good_port(url):
+        raise ImproperlyConfigured(f"{name} must look like redis://user:password@host:6379/0, or rediss:// with TLS.")
+    return text(name)
 
 
 def mail(name: str) -> dict[str, Any] | None:

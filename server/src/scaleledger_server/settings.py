@@ -114,7 +114,7 @@ ASGI_APPLICATION = "scaleledger_server.asgi.application"
 APPEND_SLASH = False  # a redirected POST would arrive empty; a path without its slash is simply not there
 
 DATABASES = {"default": env.database(("SCALELEDGER_SERVER_DATABASE_URL", "DATABASE_URL"), DATA_DIR / "server.sqlite3")}
-REDIS_URL = env.text("SCALELEDGER_SERVER_REDIS_URL") or env.text("REDIS_URL")
+REDIS_URL = env.redis(("SCALELEDGER_SERVER_REDIS_URL", "REDIS_URL"))
 CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
     if REDIS_URL

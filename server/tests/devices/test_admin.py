@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -23,6 +24,7 @@ from scaleledger_server.devices.models import (
 )
 from scaleledger_server.devices.services import enrolment
 from scaleledger_server.errors import Refusal
+from scaleledger_server.market.models import Species
 from scaleledger_server.weighing.models import WeighingRecord
 from server_api import Api, join
 
@@ -246,6 +248,71 @@ def test_a_station_that_no_gateway_could_run_is_refused(administrator, joined, b
     answer = administrator.post(reverse("admin:devices_station_add"), {**STATION, "gateway": gateway.pk, **bad})
     assert answer.status_code == 200
     assert not Station.objects.exists()
+
+
+HOSTILE = "<script>alert(1)</script>'\"><img src=x>"
+
+
+def test_no_page_of_the_administration_runs_what_somebody_calls_himself(administrator):
+    now = timezone.now()
+    gateway = Gateway.objects.create(
+        mac_address=MAC, name=HOSTILE, hostname=HOSTILE, description=HOSTILE, ip_address=HOSTILE[:39],
+        reported={"version": HOSTILE},
+    )  # fmt: skip
+    Station.objects.create(gateway=gateway, name=HOSTILE, url=HOSTILE)
+    ScannedPort.objects.create(gateway=gateway, device=HOSTILE, description=HOSTILE, seen_at=now)
+    IdentityConflict.objects.create(
+        gateway=gateway, hostname=HOSTILE, remote_address=HOSTILE, first_seen=now, last_seen=now
+    )
+    GatewayAlarm.objects.create(gateway=gateway, kind="stations_refused", detail=HOSTILE, opened_at=now)
+    Species.objects.create(name=HOSTILE)
+    asked = ["/", "/lists/", "/auction/", "/admin/"]
+    for model in site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        asked.append(reverse(f"{name}_changelist"))
+        for row in model._default_manager.all()[:1]:
+            asked += [reverse(f"{name}_{view}", args=[row.pk]) for view in ("change", "history", "delete")]
+    pages = [administrator.get(path) for path in asked]
+    pages += [decide(administrator, GATEWAYS, act, gateway.pk, confirmed=False) for act in ("approve", "revoke")]
+    pages += [decide(administrator, CONFLICTS, act, *conflicts(), confirmed=False) for act in ("keep", "replace")]
+    for page in pages:
+        assert b"<script>alert" not in page.content
+        assert b"<img src=x" not in page.content
+    shown = [page for page in pages if b"alert(1)" in page.content]
+    assert len(shown) > 15, "it is shown, as text"
+
+
+def conflicts():
+    return IdentityConflict.objects.values_list("pk", flat=True)
+
+
+def test_before_an_approval_a_person_sees_where_it_was_heard_and_who_else_claims_it(administrator, ledger):
+    Api().prove(ledger)
+    Api().prove(LedgerOf(signed=True))
+    page = decide(administrator, GATEWAYS, "approve", Gateway.objects.get().pk, confirmed=False).content.decode()
+    assert "heard from 127.0.0.1" in page
+    assert "Others claim to be it: 1" in page
+
+
+def test_what_is_gone_or_decided_meanwhile_is_said(administrator, joined, ledger):
+    gateway, _ = joined
+    for other in (LedgerOf(signed=True), LedgerOf(signed=True)):
+        Api().prove(other)
+    first, second = IdentityConflict.objects.order_by("pk")
+    services.replace_identity(first, timezone.now())
+    body = {"action": "replace", "_selected_action": [second.pk], "confirmed": "yes"}
+    assert "only one machine" in administrator.post(CONFLICTS, body, follow=True).content.decode()
+    for action, words in (("revoke", "was replaced"), ("rotate", "was replaced")):
+        body = {"action": action, "_selected_action": [gateway.pk], "confirmed": "yes"}
+        assert words in administrator.post(GATEWAYS, body, follow=True).content.decode()
+    body = {"action": "approve", "_selected_action": [10**6], "confirmed": "yes"}
+    assert "not there any more" in administrator.post(GATEWAYS, body, follow=True).content.decode()
+
+
+def test_who_has_no_key_is_not_promised_a_new_token(administrator):
+    gateway, _ = join(LedgerOf())
+    body = {"action": "rotate", "_selected_action": [gateway.pk], "confirmed": "yes"}
+    assert "give it a new token" in administrator.post(GATEWAYS, body, follow=True).content.decode()
 
 
 def test_the_lists_cost_the_same_for_many_as_for_few(administrator, django_assert_max_num_queries):

@@ -17,7 +17,7 @@ def test_it_works(db, capsys):
     call_command("approve", "--all")
     call_command("gateways", "--json")
     approved, _, listed = capsys.readouterr().out.partition("\n")
-    assert approved == f"approved {MAC} dock"
+    assert approved == f"approved {MAC}  no key  dock  heard from nowhere yet"
     [row] = json.loads(listed)
     assert (row["status"], row["mac_address"]) == ("active", MAC)
     assert "access_token" not in row
@@ -28,6 +28,43 @@ def test_one_is_approved_by_its_address(db):
         Gateway.objects.create(mac_address=mac)
     call_command("approve", MAC.upper().replace(":", "-"))
     assert list(Gateway.objects.filter(status="active").values_list("mac_address", flat=True)) == [MAC]
+
+
+def test_it_says_whom_it_approved_and_no_name_writes_on_the_screen(db, capsys):
+    gateway = Gateway.objects.create(
+        mac_address=MAC, name="a\x1b[2J\napproved", public_key="d7" * 32, remote_network="192.0.2.9"
+    )
+    call_command("approve", "--all")
+    call_command("gateways")
+    said = capsys.readouterr().out
+    assert said.count("\n") == 2
+    assert "\x1b" not in said
+    assert f"{MAC}  {gateway.fingerprint}" in said
+    assert "heard from 192.0.2.9" in said
+
+
+def test_one_that_others_claim_to_be_is_not_approved_with_all(api, ledger, capsys):
+    api.prove(ledger)
+    Gateway.objects.create(mac_address="02:00:00:00:00:02")
+    api.prove(LedgerOf(signed=True))
+    with pytest.raises(CommandError, match=MAC):
+        call_command("approve", "--all")
+    assert list(Gateway.objects.filter(status="active").values_list("mac_address", flat=True)) == ["02:00:00:00:00:02"]
+    with pytest.raises(CommandError, match="claimed by others"):
+        call_command("approve", "--all")
+    call_command("approve", MAC)
+    assert Gateway.objects.filter(status="active").count() == 2
+
+
+def test_nothing_but_the_fingerprint_that_was_named_is_approved(db):
+    gateway = Gateway.objects.create(mac_address=MAC, public_key="d7" * 32)
+    with pytest.raises(CommandError, match=gateway.fingerprint):
+        call_command("approve", MAC, "--fingerprint", "0000 1111 2222 3333")
+    gateway.refresh_from_db()
+    assert gateway.status == "pending"
+    call_command("approve", MAC, "--fingerprint", gateway.fingerprint.upper().replace(" ", ""))
+    gateway.refresh_from_db()
+    assert gateway.status == "active"
 
 
 @pytest.mark.parametrize("words", [["--all"], [MAC], ["no-mac"], [], [MAC, "--all"]])

@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -47,6 +48,11 @@ def test_threads_that_ask_first_at_the_same_time_agree_on_one_secret(tmp_path):
         (lambda: env.mail("X"), "http://mail.example"),
         (lambda: env.mail("X"), "smtp://:587"),
         (lambda: env.mail("X"), "smtp://mail.example:99999"),
+        (lambda: env.database(("X",), Path()), "postgresql://u:p@host:five/name"),
+        (lambda: env.database(("X",), Path()), "mysql://host/name"),
+        (lambda: env.redis(("X",)), "localhost:6379"),
+        (lambda: env.redis(("X",)), "redis://:6379"),
+        (lambda: env.redis(("X",)), "redis://host:99999"),
         (lambda: env.folder("X", "/tmp"), __file__),
         (lambda: env.secret_key("X", "/nowhere"), "short"),
     ],

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.test import Client
-from django.urls import reverse
+from django.urls import URLPattern, get_resolver, reverse
 from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -122,6 +122,38 @@ def test_codes_are_guessed_ever_more_slowly(admin, required):
     for _ in range(lockout.PAIR.tries):
         client.post(VERIFY, {"code": "000000"})
     assert "Too many tries" in client.post(VERIFY, {"code": "000000"}).content.decode()
+
+
+def test_logging_in_again_gives_no_fresh_tries_at_the_code(admin, required):
+    client, _ = log_in()
+    set_up(client, admin)
+    for _ in range(lockout.PAIR.tries):
+        client, _ = log_in()
+        page = client.post(VERIFY, {"code": "000000"})
+    assert "not right" in page.content.decode()
+    client, _ = log_in()
+    assert "Too many tries" in client.post(VERIFY, {"code": "000000"}).content.decode()
+
+
+def paths(patterns, before="/"):
+    for pattern in patterns:
+        path = before + re.sub(r"\(\?P<\w+>[^)]*\)|<[^>]*>", "1", str(pattern.pattern)).strip("^$")
+        if isinstance(pattern, URLPattern):
+            yield path
+        else:
+            yield from paths(pattern.url_patterns, path)
+
+
+def test_every_path_but_the_api_asks_for_a_login(db):
+    open_to_all = ("/devices/api/", "/api/", "/weighing/api/", "/market/api/", "/admin/login/")
+    asked = [path for path in paths(get_resolver().url_patterns) if not path.startswith(open_to_all)]
+    assert len(asked) > 100
+    for path in asked:
+        for ask in (Client().get, Client().post):
+            answer = ask(path)
+            assert answer.status_code in (302, 404, 405), path
+            if answer.status_code == 302:
+                assert "/admin/" in answer["Location"], path
 
 
 @pytest.mark.parametrize("away", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])

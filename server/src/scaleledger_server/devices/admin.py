@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -56,7 +56,10 @@ class Shown(NamedTuple):
 
 def shown_gateway(gateway: Gateway) -> Shown:
     """A gateway before a decision about it."""
-    facts = f"{gateway.get_status_display()}, host {gateway.hostname or '?'}, address {gateway.ip_address or '?'}"
+    facts = f"{gateway.get_status_display()}, host {gateway.hostname or '?'}, says its address is {gateway.ip_address or '?'}, "
+    facts += f"was heard from {gateway.remote_network or '?'}, first {gateway.created_at:%Y-%m-%d %H:%M} UTC."
+    if claims := gateway.identity_conflicts.count():
+        facts += f" Others claim to be it: {claims}. Decide that first, under Identity conflicts."
     return Shown(gateway.pk, str(gateway), facts, gateway.fingerprint)
 
 
@@ -64,8 +67,24 @@ def shown_conflict(conflict: IdentityConflict) -> Shown:
     """A claim before a decision about it."""
     proof = "it proved that it holds the key below" if conflict.proved else "it proved nothing"
     facts = f"Known key: {conflict.gateway.fingerprint or 'none'}. Claimed {conflict.times} times, "
-    facts += f"last from {conflict.remote_address} as host {conflict.hostname}; {proof}."
+    facts += f"last {conflict.last_seen:%Y-%m-%d %H:%M} UTC, from {conflict.remote_address} as host {conflict.hostname}; {proof}."
+    if not conflict.public_key:
+        facts += " Without a key, whoever shows this MAC address can take its place again."
     return Shown(conflict.pk, str(conflict.gateway), facts, conflict.fingerprint)
+
+
+def _after_rotation(gateway: Gateway) -> str:
+    if gateway.public_key:
+        return "It gets a new token by itself."
+    return (
+        "It has no key: give it a new token with “Issue a token for a plain client”, unless it asks by its MAC address."
+    )
+
+
+def _after_question(gateway: Gateway) -> str:
+    if gateway.status != Gateway.Status.ACTIVE:
+        return "But it is not in use, so it does not hear. Approve it first."
+    return "If it is connected, they appear on its page in a few seconds."
 
 
 class ConfirmingAdmin(ModelAdmin):  # type: ignore[misc]
@@ -103,14 +122,15 @@ class GatewayAdmin(ConfirmingAdmin):
     search_fields = ["name", "mac_address", "hostname", "ip_address"]
     actions = ["approve", "revoke", "rotate", "issue_token", "scan_ports"]
     fields = [
-        "name", "description", "mac_address", "status", "fingerprint", "hostname", "ip_address", "last_heartbeat",
+        "name", "description", "mac_address", "status", "fingerprint", "hostname", "ip_address", "remote_network", "last_heartbeat",
         "host", "running", "assigned_stations", "scanned_ports", "anchor_seq", "anchor_hash", "created_at", "updated_at",
     ]  # fmt: skip
     readonly_fields = fields[2:]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Gateway]:
         rows: QuerySet[Gateway] = super().get_queryset(request)
-        return rows.annotate(conflict_count=Count("identity_conflicts", distinct=True)).prefetch_related("alarms")
+        opened = Prefetch("alarms", GatewayAlarm.objects.filter(closed_at__isnull=True), to_attr="open_alarms")
+        return rows.annotate(conflict_count=Count("identity_conflicts")).prefetch_related(opened)
 
     @admin.display(description="claims with another key")
     def conflicts(self, gateway: Gateway) -> int:
@@ -118,7 +138,7 @@ class GatewayAdmin(ConfirmingAdmin):
 
     @admin.display(description="open alarms")
     def alarms(self, gateway: Gateway) -> str:
-        return ", ".join(alarm.kind for alarm in gateway.alarms.all() if alarm.closed_at is None)
+        return ", ".join(alarm.get_kind_display() for alarm in getattr(gateway, "open_alarms", ()))
 
     @admin.display(description="its last report")
     def host(self, gateway: Gateway) -> str:
@@ -154,7 +174,12 @@ class GatewayAdmin(ConfirmingAdmin):
         services.describe(obj, obj.name, obj.description)
 
     def _each(
-        self, request: HttpRequest, chosen: QuerySet[Gateway], step: Callable[[Gateway], None], done: str, after: str
+        self,
+        request: HttpRequest,
+        chosen: QuerySet[Gateway],
+        step: Callable[[Gateway], None],
+        done: str,
+        after: Callable[[Gateway], str],
     ) -> None:
         for gateway in chosen.order_by("pk")[:ACTIONS_MAX]:
             try:
@@ -163,14 +188,16 @@ class GatewayAdmin(ConfirmingAdmin):
                 self.message_user(request, f"{gateway}: {refusal.detail}", "ERROR")
                 continue
             self.log_change(request, gateway, f"{done} Fingerprint: {gateway.fingerprint or 'none'}.")
-            self.message_user(request, f"{gateway}: {done} {after}")
+            self.message_user(request, f"{gateway}: {done} {after(gateway)}")
+        if not chosen.exists():
+            self.message_user(request, "Nothing was done: what you chose is not there any more. Look again.", "ERROR")
 
     @admin.action(description="Approve", permissions=["change"])
     def approve(self, request: HttpRequest, chosen: QuerySet[Gateway]) -> HttpResponse | None:
         question = "Compare each fingerprint with the gateway's own screen. If they differ, it is another machine."
         if page := self.confirm(request, map(shown_gateway, chosen), question, "Approve"):
             return page
-        self._each(request, chosen, services.approve, "Approved.", "It fetches its token within a minute.")
+        self._each(request, chosen, services.approve, "Approved.", lambda _: "It fetches its token within a minute.")
         return None
 
     @admin.action(description="Revoke: put out of use", permissions=["change"])
@@ -178,15 +205,15 @@ class GatewayAdmin(ConfirmingAdmin):
         question = "Its tokens end at once and its socket is closed. Its records stay, and it goes on weighing offline."
         if page := self.confirm(request, map(shown_gateway, chosen), question, "Revoke"):
             return page
-        self._each(request, chosen, services.revoke, "Revoked.", "Its records stay.")
+        self._each(request, chosen, services.revoke, "Revoked.", lambda _: "Its records stay.")
         return None
 
     @admin.action(description="Rotate: end its tokens", permissions=["change"])
     def rotate(self, request: HttpRequest, chosen: QuerySet[Gateway]) -> HttpResponse | None:
-        question = "All its tokens end at once; a gateway with a key proves it and gets a new one by itself."
+        question = "All its tokens end at once. One with a key proves it and gets a new one by itself; one without waits for you."
         if page := self.confirm(request, map(shown_gateway, chosen), question, "Rotate"):
             return page
-        self._each(request, chosen, services.rotate, "Rotated.", "It gets a new token by itself.")
+        self._each(request, chosen, services.rotate, "Rotated.", _after_rotation)
         return None
 
     @admin.action(description="Issue a token for a plain client", permissions=["change"])
@@ -205,7 +232,7 @@ class GatewayAdmin(ConfirmingAdmin):
 
     @admin.action(description="Scan ports", permissions=["change"])
     def scan_ports(self, request: HttpRequest, chosen: QuerySet[Gateway]) -> None:
-        self._each(request, chosen, stations.ask_for_ports, "Asked for its ports.", "They appear on its page.")
+        self._each(request, chosen, stations.ask_for_ports, "Asked for its ports.", _after_question)
 
 
 @admin.register(IdentityConflict)
@@ -234,9 +261,10 @@ class IdentityConflictAdmin(ReadOnlyAdmin, ConfirmingAdmin):
         question = "The known gateway stays as it is. If the same machine asks again, the claim comes again."
         if page := self.confirm(request, map(shown_conflict, chosen), question, "Drop the claim"):
             return page
-        for conflict in chosen.select_related("gateway"):
+        for conflict in chosen.select_related("gateway")[:ACTIONS_MAX]:
             self.log_change(request, conflict.gateway, f"Kept its key against {conflict.fingerprint or 'no key'}.")
             services.keep_identity(conflict, timezone.now())
+            self.message_user(request, f"{conflict.gateway} stays as it is.")
         return None
 
     @admin.action(description="Replace the known gateway by this machine", permissions=["decide"])
@@ -252,10 +280,14 @@ class IdentityConflictAdmin(ReadOnlyAdmin, ConfirmingAdmin):
         if page := self.confirm(request, [shown_conflict(conflict)], question, "Replace"):
             return page
         old = conflict.gateway
-        new = services.replace_identity(conflict, timezone.now())
+        try:
+            new = services.replace_identity(conflict, timezone.now())
+        except Refusal as refusal:
+            self.message_user(request, refusal.detail, "ERROR")
+            return None
         self.log_change(request, old, f"Replaced by the machine with fingerprint {new.fingerprint or 'none'}.")
         self.log_addition(request, new, "Took the place of another machine.")
-        self.message_user(request, f"{new} waits for approval now.")
+        self.message_user(request, f"{new} waits for approval now. Approve it under Gateways.")
         return None
 
 

@@ -23,8 +23,10 @@ def changing() -> Iterator[None]:
     """A transaction that changes market data. Raising the version first makes writers wait for each other."""
     with transaction.atomic():
         mark = secrets.token_hex(4)
-        if not MarketVersion.objects.filter(pk=VERSION_ROW).update(number=F("number") + 1, mark=mark):
-            MarketVersion.objects.create(pk=VERSION_ROW, number=1, mark=mark)
+        mine = MarketVersion.objects.filter(pk=VERSION_ROW)
+        if not mine.update(number=F("number") + 1, mark=mark):
+            MarketVersion.objects.bulk_create([MarketVersion(pk=VERSION_ROW, mark=mark)], ignore_conflicts=True)
+            mine.update(number=F("number") + 1, mark=mark)  # whoever else made the very first change has committed
         yield
         tell_every_gateway("sync.market")
 

@@ -31,15 +31,20 @@ def _counted(request: HttpRequest, form: CodeForm) -> str:
     if not form.is_valid():
         return ""
     try:
-        lockout.count_try(request.user.get_username(), address_of(request))
+        lockout.count_try(_account(request), address_of(request))
     except lockout.Locked as locked:
         form.add_error("code", str(locked))
         return ""
     return str(form.cleaned_data["code"])
 
 
+def _account(request: HttpRequest) -> str:
+    """Codes are counted apart from passwords: who knows the password must not begin anew with codes by logging in again."""
+    return f"{request.user.get_username()}\ncode"
+
+
 def _let_in(request: HttpRequest, device: Any, what: str) -> None:
-    lockout.forget(request.user.get_username(), address_of(request))
+    lockout.forget(_account(request), address_of(request))
     django_otp.login(request, device)
     request.session.cycle_key()
     event(what, request.user, request)

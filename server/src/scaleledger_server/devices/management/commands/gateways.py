@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from scaleledger_server.bodies import shown
 from scaleledger_server.devices import queries
 from scaleledger_server.devices.models import Gateway
 
@@ -37,6 +38,6 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(rows, indent=2))
             return
         for row in rows:
-            self.stdout.write(f"{row['mac_address']}  {row['status']:<8}  {row['name']}  {row['fingerprint']}")
+            self.stdout.write(f"{row['mac_address']}  {row['status']:<8}  {shown(row['name'])}  {row['fingerprint']}")
         if not rows:
             self.stdout.write("No gateway is registered.")
