@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from databases import append_only_lifted
+from scaleledger_server import notices
 from scaleledger_server.errors import Invalid, Refusal
 from scaleledger_server.weighing import chain, queries, services
 from scaleledger_server.weighing.models import Amendment, WeighingRecord
@@ -41,6 +42,15 @@ def test_it_works(user, records, django_assert_num_queries):
     assert chain.check_amendments().described() == {"ok": True, "amendments": 3, "bad": None}
     assert WeighingRecord.objects.get(seq=1).weight_text == "152.50"
     assert [a.reason for a in queries.evidence(records[0].uuid).amendments] == ["misread", "again"]
+
+
+def test_pages_that_watch_are_told_once_it_is_committed(user, records, monkeypatch, django_capture_on_commit_callbacks):
+    told = []
+    monkeypatch.setattr(notices, "_send", lambda group, message: told.append((group, message["event"]["type"])))
+    with django_capture_on_commit_callbacks(execute=True):
+        services.void(records[0].uuid, user, "test weight", timezone.now())
+        assert told == []
+    assert told == [(notices.VIEWERS, "weighings")]
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\0b"])

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 
+from scaleledger_server import notices
 from scaleledger_server.bodies import read_match, read_text
 from scaleledger_server.errors import Invalid, Refusal
 from scaleledger_server.signing import signed
@@ -74,6 +75,7 @@ def _amend(
     amendment.hash = link(amendment.prev_hash, amendment.text)
     amendment.signature = signed(message(amendment.number, amendment.hash))
     Amendment.objects.bulk_create([amendment])
+    notices.tell_viewers(gateway_id, {"type": "weighings"})
     return amendment
 
 
