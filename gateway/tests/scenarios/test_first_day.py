@@ -174,5 +174,5 @@ def look_around(browser, page, base):
                 answer = one.goto(f"{base}{path}")
                 assert answer.ok, (name, answer.status)
                 assert fits(one), f"{name} sticks out on a {place}"
-                kept(one, f"{name}-{place}-{scheme}", full_page=True)
+                kept(one, f"page-{name}-{place}-{scheme}", full_page=True)
             context.close()

@@ -1,23 +1,18 @@
 """The auction page in a real browser, with a real server and a gateway at its socket. Screenshots are kept for people."""
 
-import os
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from browsers import PHONE, WALL, chromium, kept, needs_browser
 from gateway_ledgers import LedgerOf
 from live_sockets import Centre, GatewayLine, shows
 
-CHROMIUM = Path("/usr/bin/chromium")
-ROOT = Path(__file__).resolve().parents[3]
-ARTIFACTS = Path(os.environ.get("SCALELEDGER_ARTIFACTS", ROOT / "build/screenshots"))
-WALL, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
 NAMES = {"producer": "Kim Min-jun", "species": "Yellow croaker"}
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no browser at {CHROMIUM}")
+pytestmark = needs_browser
 
 
 class Showing(threading.Thread):
@@ -44,12 +39,8 @@ class Showing(threading.Thread):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -93,11 +84,6 @@ def station(page, name):
     return page.locator("article.station", has=page.get_by_role("heading", name=name, exact=True))
 
 
-def kept(page, name):
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"auction-{name}.png")
-
-
 def test_a_scale_is_shown_live_and_its_weighing_below_it_as_soon_as_it_is_held(page_at, showing, centre, enrolled):
     ledger, _, token = enrolled
     gateway = showing(shows("dock-1", "152.50"))
@@ -127,12 +113,12 @@ def test_a_silent_scale_shows_no_signal_and_a_gone_gateway_shows_offline_never_a
     expect(dock.locator(".now .weight")).to_have_text("–")
     gateway.stations = [shows("dock-1", None, unit="", stable=None, link="down", state="disconnected")]
     expect(dock.locator(".words")).to_have_text("Scale does not answer")
-    kept(page, "no-signal")
+    kept(page, "auction-no-signal")
     gateway.end()
     expect(dock.locator(".words")).to_have_text("Offline")
     expect(dock.locator(".link")).to_have_text("Gateway offline")
     expect(dock.locator(".now .weight")).to_have_text("–")
-    kept(page, "offline")
+    kept(page, "auction-offline")
 
 
 def test_text_from_outside_is_text(page_at, showing, centre, enrolled):
@@ -155,7 +141,7 @@ def test_without_javascript_the_page_is_a_table_that_reloads(page_at, centre, en
     centre.deliver(ledger, token, ledger.record(weight="44.10", station="dock-1", details=NAMES))
     page = page_at(java_script_enabled=False)
     expect(page.locator("tbody tr").first).to_contain_text("44.10 kg")
-    kept(page, "without-javascript")
+    kept(page, "auction-without-javascript")
     assert page.locator("noscript meta[http-equiv=refresh]").count() == 1 or "refresh" in page.content()
 
 
@@ -198,7 +184,7 @@ def test_it_is_good_to_look_at_on_a_wall_and_a_phone_by_day_and_by_night(page_at
             expect(station(page, "dock-1").locator(".now .weight")).to_have_text("152.50")
             expect(station(page, "hall").locator(".words")).to_have_text("Scale does not answer")
             time.sleep(0.3)  # the highlight of a new weighing fades
-            kept(page, f"{size_name}-{scheme}")
+            kept(page, f"auction-{size_name}-{scheme}")
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
             if size == WALL:
                 fits = page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
