@@ -112,12 +112,13 @@ def _good_port(url: SplitResult) -> bool:
 
 
 def redis(names: tuple[str, ...]) -> str:
-    """The URL that the first set variable holds, `redis://user:password@host:6379/0` or `rediss://…`; "" for none."""
+    """The URL that the first set variable holds, `redis://user:password@host:6379/0`, `rediss://…` or `unix:///path`; "" for none."""
     name = next((name for name in names if text(name)), "")
     if not name:
         return ""
     url = urlsplit(text(name))
-    if url.scheme not in {"redis", "rediss"} or not url.hostname or not _good_port(url):
+    by_net = url.scheme in {"redis", "rediss"} and url.hostname and _good_port(url)
+    if not by_net and not (url.scheme == "unix" and url.path):
         raise ImproperlyConfigured(f"{name} must look like redis://user:password@host:6379/0, or rediss:// with TLS.")
     return text(name)
 

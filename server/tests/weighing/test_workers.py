@@ -2,15 +2,14 @@
 
 import itertools
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
 from databases import on_postgresql
 from gateway_ledgers import LedgerOf
+from racing import together
 from scaleledger_server.bodies import parse
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.weighing import lookups, partitions, services
@@ -20,22 +19,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif("not config.getoption('--database') == 'postgresql'", reason="SQLite has one writer"),
 ]
-
-
-def together(*works):
-    """Run all at once, each on its own connection; raises what one of them raised."""
-    barrier = threading.Barrier(len(works), timeout=20)
-
-    def run(work):
-        barrier.wait()
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        for done in [pool.submit(run, work) for work in works]:
-            done.result(60)
 
 
 def items_of(records, mac):
