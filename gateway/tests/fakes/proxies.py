@@ -97,3 +97,43 @@ async def _pump(reader, writer):
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
+
+
+class Overheard(FaultyWay):
+    """A clear way on which somebody listens: `spoken` is how many bytes the gateways have said on their sockets."""
+
+    def __init__(self, target_port):
+        super().__init__(target_port)
+        self.spoken = 0
+
+    async def __aenter__(self):
+        await super().__aenter__()
+        await self.become(self.CLEAR)
+        return self
+
+    async def silence(self, quiet_s, within_s=30.0):
+        """Return when nothing was said for so long."""
+        async with asyncio.timeout(within_s):
+            while True:
+                before = self.spoken
+                await asyncio.sleep(quiet_s)
+                if before == self.spoken:
+                    return
+
+    async def _answer(self, reader, writer):
+        await super()._answer(_Ear(self, reader), writer)
+
+
+class _Ear:
+    """Reads like a stream, and counts what comes on one that became a socket."""
+
+    def __init__(self, way, reader):
+        self._way, self._reader, self._is_socket = way, reader, None
+
+    async def read(self, most):
+        data = await self._reader.read(most)
+        if self._is_socket is None:
+            self._is_socket = data.startswith(b"GET /ws/")
+        elif self._is_socket:
+            self._way.spoken += len(data)
+        return data
