@@ -182,3 +182,19 @@ def test_one_token_cannot_flood(joined, settings):
         queries.by_authorization(f"Bearer {api.token}")
     _, other = join(LedgerOf("02:00:00:00:00:02"))
     assert other.get(SELF)[0] == 200
+
+
+def test_unknown_tokens_are_counted_by_address_and_hinder_nobody_who_is_known(joined, monkeypatch):
+    monkeypatch.setattr(queries, "REFUSED_TOKENS_PER_MINUTE", 3)
+    _, api = joined
+    guesser = Api()
+    said = []
+    for number in range(5):
+        guesser.token = f"guess-{number}"
+        said.append((guesser.post(HEARTBEAT)[0], guesser.get("/market/api/species/")[0]))
+    assert said == [(401, 401), (401, 429), (429, 429), (429, 429), (429, 429)]
+    assert api.post(HEARTBEAT)[0] == 200
+    answer = guesser.client.post(HEARTBEAT, headers=guesser.headers())
+    assert (answer.json()["code"], int(answer["Retry-After"])) == ("rate_limited", 60)
+    elsewhere = guesser.client.post(HEARTBEAT, headers=guesser.headers(), REMOTE_ADDR="192.0.2.77")
+    assert elsewhere.status_code == 401

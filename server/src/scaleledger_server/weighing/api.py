@@ -16,6 +16,7 @@ from scaleledger_server.devices.models import Gateway
 from scaleledger_server.devices.queries import admitted
 from scaleledger_server.errors import Invalid, Refusal
 from scaleledger_server.limits import BATCH_RECORDS_MAX
+from scaleledger_server.schemas import operation
 from scaleledger_server.weighing import typed
 from scaleledger_server.weighing.items import UUID, Item, plain_json, read_item, read_plain_item, stored_json
 from scaleledger_server.weighing.services import Outcome, Verdict, ingest
@@ -44,7 +45,12 @@ def _stored(gateway: Gateway, item: Item, now: datetime) -> tuple[int, Item, dat
     return (201 if verdict.outcome is Outcome.CREATED else 200), verdict.held, verdict.received_at
 
 
-@router.post("records/", summary="Deliver one weighing", operation_id="deliver")
+@router.post(
+    "records/",
+    summary="Deliver one weighing",
+    operation_id="deliver",
+    openapi_extra=operation({201: "stored_record", 200: "stored_record"}, request="weighing_record", signed=True),
+)
 def deliver(request: HttpRequest) -> HttpResponse:
     """`weighing_record`, bearer, signature. 201 (new) or 200 (held) `stored_record`; 409 `uuid_conflict`; 422."""
     gateway, body = _signed_body(request)
@@ -53,7 +59,12 @@ def deliver(request: HttpRequest) -> HttpResponse:
     return HttpResponse(stored_json(held, received_at), status=status, content_type="application/json")
 
 
-@plain_router.post("records/", summary="Deliver one weighing, as the first clients do", operation_id="deliver_plain")
+@plain_router.post(
+    "records/",
+    summary="Deliver one weighing, as the first clients do",
+    operation_id="deliver_plain",
+    openapi_extra=operation({201: "", 200: ""}, request="plain_record", signed=True),
+)
 def deliver_plain(request: HttpRequest) -> HttpResponse:
     """`plain_record`, bearer. 201 (new) or 200 (held); 409 `uuid_conflict`; 422; 403 `key_required` where not allowed."""
     gateway, body = _signed_body(request)
@@ -64,7 +75,12 @@ def deliver_plain(request: HttpRequest) -> HttpResponse:
     return HttpResponse(plain_json(held, received_at), status=status, content_type="application/json")
 
 
-@router.post("records/batch/", summary="Deliver many weighings", operation_id="deliver_batch")
+@router.post(
+    "records/batch/",
+    summary="Deliver many weighings",
+    operation_id="deliver_batch",
+    openapi_extra=operation({200: "batch_result"}, request="weighing_batch", signed=True),
+)
 def deliver_batch(request: HttpRequest) -> HttpResponse:
     """`weighing_batch`, bearer, signature. 200 `batch_result`: an outcome per record, in order, and a receipt.
 
