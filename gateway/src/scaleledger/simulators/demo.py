@@ -29,7 +29,7 @@ STATIONS = (
     StationSpec("belt", "st-gs-comma", scenario="bench", rate_hz=20.0, pieces=2),
 )
 ASSIGNED = {"auction-1": {"mode": "tag", "division": "0.5"}, "auction-2": {"mode": "tag", "division": "0.5"}}
-TOLD = {"net.approved", "net.registered", "net.quarantined", "net.link_error", "sys.part_failed", "sys.store_full"}
+TOLD = {"net.approved", "net.quarantined", "net.link_error", "sys.part_failed", "sys.store_full"}
 PERSON = "demo"
 PAUSE_S = 0.2
 

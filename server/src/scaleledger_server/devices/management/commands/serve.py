@@ -9,11 +9,11 @@ from typing import Any
 
 import uvicorn
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from scaleledger_server.connections import BoundedConnection
+from scaleledger_server.database import bring_up_to_date
 from scaleledger_server.limits import CONNECTIONS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_S
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
@@ -22,7 +22,6 @@ WANTED: dict[str, dict[str, tuple[Any, ...]]] = {
     "postgresql": {"synchronous_commit": ("on", "local", "remote_write", "remote_apply")},
 }
 SHUTDOWN_S = 3
-MIGRATING = 0x5CA1E  # an advisory lock's number; any would do, as long as all workers take the same
 
 
 class Command(BaseCommand):
@@ -37,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--port-file", type=Path, help="write the port there once it answers")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        self._migrate()
+        bring_up_to_date()
         self._check_database()
         listener = self._listen(options["host"], options["port"])
         port = listener.getsockname()[1]
@@ -56,18 +55,6 @@ class Command(BaseCommand):
         self.stdout.flush()
         server.run(sockets=[listener])
         connection.close()
-
-    def _migrate(self) -> None:
-        """Bring the tables up to date; of workers that start together on PostgreSQL one does it and the others wait."""
-        if connection.vendor != "postgresql":
-            call_command("migrate", verbosity=0)
-            return
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATING])
-            try:
-                call_command("migrate", verbosity=0)
-            finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATING])
 
     def _check_database(self) -> None:
         """Read back what durability rests on; on SQLite the connection then stays open, or each last close would fold

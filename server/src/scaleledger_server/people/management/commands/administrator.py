@@ -8,9 +8,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from scaleledger_server.database import bring_up_to_date
 from scaleledger_server.people import factors
 
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        call_command("migrate", verbosity=0)
+        bring_up_to_date()
         name = User.normalize_username(options["name"])
         known = User.objects.filter(username=name).first()
         if options["forget_second_factor"]:
