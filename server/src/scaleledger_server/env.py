@@ -21,7 +21,7 @@ SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",  # a writer waits its turn at BEGIN, never fails halfway
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
 }
-POOL = {"min_size": 2, "max_size": 16, "timeout": 10}
+POOL = {"min_size": 2, "max_size": 16, "timeout": 5}
 
 
 def text(name: str, default: str = "") -> str:

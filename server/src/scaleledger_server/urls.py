@@ -1,6 +1,7 @@
 """All paths: the contract's API, the page, the admin."""
 
 import logging
+import time
 from typing import Any
 
 from django.contrib import admin
@@ -18,6 +19,9 @@ from scaleledger_server.weighing.api import router as weighing
 
 log = logging.getLogger(__name__)
 
+SAY_AGAIN_S = 10.0
+_said = {"until_s": 0.0}
+
 api = ContractApi(title="ScaleLedger", version="1", docs_url=None, openapi_url="api/openapi.json")
 api.add_router("devices/api/", devices)
 api.add_router("api/weighing/", weighing)
@@ -33,9 +37,14 @@ def on_refusal(_request: HttpRequest, refusal: Any) -> HttpResponse:
 
 @api.exception_handler(OperationalError)
 def on_database_trouble(_request: HttpRequest, error: Any) -> HttpResponse:
-    """Locked for too long, or a full disk: nothing was committed."""
-    log.error("the database refused a request", exc_info=error)
+    """Away, locked for too long, or a full disk: nothing was committed."""
+    if time.monotonic() >= _said["until_s"]:
+        _said["until_s"] = time.monotonic() + SAY_AGAIN_S
+        log.error("the database refuses requests (said again in %.0f s if it goes on): %s", SAY_AGAIN_S, error)
     return busy()
+
+
+handler500 = "scaleledger_server.errors.failed"
 
 
 urlpatterns = [
