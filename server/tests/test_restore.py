@@ -47,7 +47,7 @@ class Sender:
             Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.key)).verify(
                 bytes.fromhex(receipt["signature"]), said
             )
-            assert self.records[upto - 1]["ledger"]["hash"] == digest
+            assert digest == (self.records[upto - 1]["ledger"]["hash"] if upto else "0" * 64)
         self.upto = upto
 
     def heartbeat(self):
