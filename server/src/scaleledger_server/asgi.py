@@ -15,5 +15,7 @@ _http = get_asgi_application()  # sets Django up, so it comes before everything 
 from scaleledger_server.limits import Application, BoundedRequests  # noqa: E402
 from scaleledger_server.live.lifespan import WithLive  # noqa: E402
 from scaleledger_server.live.routing import sockets  # noqa: E402
+from scaleledger_server.threads import OnThreads  # noqa: E402
 
-application = WithLive(cast("Application", ProtocolTypeRouter({"http": BoundedRequests(_http), "websocket": sockets})))
+_requests = BoundedRequests(OnThreads(cast("Application", _http)))
+application = WithLive(cast("Application", ProtocolTypeRouter({"http": _requests, "websocket": sockets})))

@@ -19,6 +19,7 @@ CONFLICTS_PER_GATEWAY_MAX = 50
 REFUSED_TOKENS_PER_MINUTE = 300  # per address: guessing is hopeless, and should not be a load either
 ALARM_ROWS_MAX = 10_000
 REQUESTS_AT_WORK_MAX = 32
+API_THREADS = 16  # no more than there are connections to the database
 CONNECTIONS_MAX = 4_096
 SOCKETS_MAX = 3_072
 SOCKETS_PER_ADDRESS_MAX = 1_024  # a site's gateways and screens may all stand behind one address
