@@ -54,6 +54,7 @@ class ProvedBooks(Books):
         self.stations, self.stations_version = [], "1"
         self.catalogue = {"version": "1", "species": [], "producers": [], "rfid_cards": []}
         self.refused = []
+        self.met_its_end = 0  # how often a token was shown whose time was over
 
     def answer(self, method, path, headers, body):
         if path in {enrolment.CHALLENGE, enrolment.GATEWAYS} and method == "POST":
@@ -157,7 +158,9 @@ class ProvedBooks(Books):
 
     def _is_over(self, headers):
         end = self.ends.get(self._token(headers))
-        return end is not None and self.now() >= end
+        over = end is not None and self.now() >= end
+        self.met_its_end += over
+        return over
 
     def _with_token(self, path, headers):
         if self._is_over(headers):

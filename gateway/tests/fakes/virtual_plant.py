@@ -1,6 +1,7 @@
 """A whole plant in virtual time: simulated hardware, a gateway that can be killed, a network and a centre, faults by seed.
 
-What is durable lies on a `Disk`, what the centre holds in `Books`; everything between them is the product's own code.
+What is durable lies on a `Disk`, what the centre holds in `Books`; everything between them is the product's own code. The
+centre wants keys proved, its tokens end within a quarter of an hour, and it gives receipts; or it is a plain one.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ import httpx2
 from fakes.centre import Books, Weather, _Body
 from fakes.loop_port import LoopPort
 from fakes.memory_store import Disk, MemoryStore, Sound
-from fakes.outbox import MemoryIdentity
+from fakes.outbox import MAC, MemoryIdentity
+from fakes.proved_books import GATEWAY_KEY, ProvedBooks
 from fakes.virtual_clock import LoopClock
 from scaleledger.app.forwarder import Forwarder
 from scaleledger.app.lifecycle import Lifecycle
@@ -45,6 +47,7 @@ from scaleledger.uplinks.central.client import CentralUplink
 CARDS = ("A1B2C3D4", "00000042", "0000BEEF")
 TAGS = ("62E3086CED", "2E00AF0EC9")
 DIVISION = Decimal("0.5")
+TOKEN_LIFE_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,10 @@ class Process:
         clock = LoopClock()
         self.store = MemoryStore(plant.disk, FatefulDisk(plant))
         self.sea = Sea(plant)
-        self.uplink = CentralUplink("http://centre.invalid/", now=clock.now, transport=self.sea)
+        sign = GATEWAY_KEY.sign if plant.proved else None
+        self.uplink = CentralUplink(
+            "http://centre.invalid/", mac_address=MAC, sign=sign, now=clock.now, transport=self.sea
+        )
         self.stop = asyncio.Event()
         self._ports = plant.ports
         supervisor = self._supervisor = Supervisor(rng)
@@ -190,11 +196,13 @@ class Process:
 class Plant:
     """Hardware and centre; `run` plays a day and leaves the books for the test to compare."""
 
-    def __init__(self, seed, risks=CALM, *, needs_registration=False):
+    def __init__(self, seed, risks=CALM, *, needs_registration=False, proved=True):
         self.seed, self.risks, self.needs_registration = seed, risks, needs_registration
         self.rng = random.Random(f"{seed} fate")
         self._uuids = random.Random(f"{seed} uuids")
-        self.disk, self.identity, self.books = Disk(), MemoryIdentity(), Books()
+        self.proved = proved
+        self.disk, self.identity = Disk(), MemoryIdentity(public_key=GATEWAY_KEY.public)
+        self.books = ProvedBooks(clock=LoopClock(), token_life_s=TOKEN_LIFE_S) if proved else Books()
         self.journal, self.faults, self.said = Journal(), Counter(), []
         self.weather = "up"
         self.ports, self.wiring = {}, []

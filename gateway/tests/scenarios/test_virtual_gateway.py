@@ -36,8 +36,8 @@ def quiet(monkeypatch):
     structlog.reset_defaults()
 
 
-async def play(seed, hours, risks, rate_hz=1.0):
-    plant = Plant(seed, risks)
+async def play(seed, hours, risks, rate_hz=1.0, *, proved=True):
+    plant = Plant(seed, risks, proved=proved)
     faults = ("late-replies", "lost-replies") if risks is not CALM else ()
     await plant.add_dock("dock-1", *faults)
     await plant.add_talker("line-1", "fg-150kal", "flap", rate_hz=rate_hz)
@@ -57,6 +57,9 @@ def assert_books_agree(plant):
     assert set(plant.books.created.values()) == {1}, "each record once"
     assert not plant.disk.quarantined
     assert {r.uuid for r in plant.said} <= kept_uuids, "told saved, not kept"
+    if plant.proved:
+        receipt, newest = plant.disk.receipt, plant.disk.records[-1]
+        assert (receipt.upto_seq, receipt.hash) == (newest.seq, newest.hash), "the centre's word for all of it"
     lines = plant.journal.lines
     kept = Counter((r.station, r.card, str(r.weight)) for r in plant.disk.records)
     told = Counter(key(line) for line in lines if line.get("told") == "saved")
@@ -80,13 +83,16 @@ def test_a_stormy_day_of_eight_hours_loses_nothing_and_doubles_nothing():
     say(plant, 8)
     assert_books_agree(plant)
     assert set(plant.faults) >= BOUNDARIES, "the day was too kind to prove anything"
+    assert plant.books.tokens > plant.faults["token revoked"] + 8, "too few tokens came to their end"
+    assert plant.books.met_its_end > 0, "no token ended while the centre was away"
     assert plant.journal.counts["dock-1"].saved >= 250
     sure = sum(tally.emitted for name, tally in plant.journal.counts.items() if name != "dock-1")
     assert len(plant.disk.records) >= 0.95 * sure, "the line stopped for something"
 
 
-def test_in_calm_weather_every_load_is_kept_and_every_box_is_told():
-    plant = run_virtually(play(2, 0.2, CALM, rate_hz=10.0))
+@pytest.mark.parametrize("proved", [True, False], ids=["proved", "plain"])
+def test_in_calm_weather_every_load_is_kept_and_every_box_is_told(proved):
+    plant = run_virtually(play(2, 0.2, CALM, rate_hz=10.0, proved=proved))
     assert_books_agree(plant)
     counts = plant.journal.counts
     assert counts["dock-1"].saved == counts["dock-1"].emitted >= 8

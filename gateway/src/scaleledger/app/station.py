@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from scaleledger.app.ports import Accept, CardStanding, Link, LinkReceiver, LinkState, Transport
-from scaleledger.app.surroundings import Provenance, Source, StationCounts, Surroundings
+from scaleledger.app.surroundings import Details, Provenance, Source, StationCounts, Surroundings
 from scaleledger.domain.catalogue import Card
 from scaleledger.domain.channel import LiveWeight
 from scaleledger.domain.commands import Command, Lamps, Show, Speak
@@ -19,7 +19,7 @@ from scaleledger.domain.inputs import CardSeen, DeviceState, Fact, KeysEntered, 
 from scaleledger.domain.reading import Reading
 from scaleledger.domain.station import Commit, Effect, Station, StationRules, Tell
 from scaleledger.domain.station_table import State
-from scaleledger.domain.weighing import Draft, Record
+from scaleledger.domain.weighing import Record
 from scaleledger.observe.log import get_logger
 from scaleledger.wire.driver import Driver
 
@@ -54,7 +54,7 @@ class WeighingStation:
         self._clock = around.clock
         self._ledger = around.ledger
         self._cards = around.cards
-        self._provenance = around.provenance
+        self._around = around
         self._on_saved = on_saved
         self._guard = guard
         self._wires: list[_Wire] = []
@@ -271,24 +271,8 @@ class WeighingStation:
 
     async def _commit(self, wanted: Commit) -> None:
         clock = self._clock
-        weight = wanted.reading.weight
-        assert weight is not None
-        draft = Draft(
-            uuid=self._provenance.new_uuid(),
-            station=self.name,
-            driver=self.driver_name,
-            mode=self.mode,
-            weight=weight,
-            unit=wanted.unit,
-            measured_at=clock.now(),
-            card=wanted.card,
-            role=wanted.reading.role,
-            raw=wanted.reading.raw,
-            monotonic_s=clock.monotonic(),
-            boot_id=self._provenance.boot_id,
-            utc_offset_min=self._provenance.utc_offset_min(),
-            evidence=wanted.evidence,
-            details=wanted.details + self._meaning(wanted.card),
+        draft = self._around.draft(
+            wanted, station=self.name, driver=self.driver_name, mode=self.mode, details=self._meaning(wanted.card)
         )
         try:
             record = await self._ledger.append(draft)
@@ -307,7 +291,7 @@ class WeighingStation:
             self._on_saved(record)
         self._pump(clock.monotonic())
 
-    def _meaning(self, uid: str) -> tuple[tuple[str, str], ...]:
+    def _meaning(self, uid: str) -> Details:
         """The names that the card stood for when it was presented."""
         seen, card = self._means
         card = card if seen == uid else self._cards.about(uid) if uid else None

@@ -7,7 +7,11 @@ from typing import Protocol
 
 from scaleledger.app.ports import Cards, Clock, Ledger, Transport
 from scaleledger.domain.catalogue import Card
+from scaleledger.domain.station import Commit
+from scaleledger.domain.weighing import Draft
 from scaleledger.wire.driver import Driver
+
+Details = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,28 @@ class Surroundings:
     ledger: Ledger
     cards: Catalogued
     provenance: Provenance
+
+    def draft(self, wanted: Commit, *, station: str, driver: str, mode: str, details: Details) -> Draft:
+        """A weighing that a station wants kept, with where and when it was made. `details` go with its own."""
+        weight = wanted.reading.weight
+        assert weight is not None
+        return Draft(
+            uuid=self.provenance.new_uuid(),
+            station=station,
+            driver=driver,
+            mode=mode,
+            weight=weight,
+            unit=wanted.unit,
+            measured_at=self.clock.now(),
+            card=wanted.card,
+            role=wanted.reading.role,
+            raw=wanted.reading.raw,
+            monotonic_s=self.clock.monotonic(),
+            boot_id=self.provenance.boot_id,
+            utc_offset_min=self.provenance.utc_offset_min(),
+            evidence=wanted.evidence,
+            details=wanted.details + details,
+        )
 
 
 @dataclass(slots=True)

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import click
 
 from scaleledger.config.load import ConfigError, known_cards, load_config
-from scaleledger.config.model import Config
+from scaleledger.config.model import Config, UplinkSection
 from scaleledger.observe import log
 
 WAIT_S = 3.0
+PORTS_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def command(path: Path, *, as_json: bool) -> None:
     findings = [
         Finding("cards", good=True, words="every card is taken" if cards is None else f"{len(cards)} known cards"),
         _data_folder(path.parent / config.gateway.data_dir),
+        *(_assignable(uplink) for uplink in config.uplink),
         *asyncio.run(_ports(config)),
     ]
     if as_json:
@@ -59,6 +61,20 @@ def _data_folder(folder: Path) -> Finding:
     if not os.access(place, os.W_OK | os.X_OK):
         return Finding("data_dir", good=False, words=f"{place} cannot be written by this user")
     return Finding("data_dir", good=True, words=f"{folder} {'is there' if place == folder else 'will be made'}")
+
+
+def _assignable(uplink: UplinkSection) -> Finding:
+    from scaleledger.transports.serial_ports import look
+
+    if uplink.stations == "none":
+        words = "none: every station stands in this file"
+    elif uplink.stations == "any":
+        words = "at any address"
+    else:
+        there = [str(port["device"]) for port in look(uplink.ports)]
+        more = f" and {len(there) - PORTS_TOLD} more" if len(there) > PORTS_TOLD else ""
+        words = f"on serial ports of this machine: {', '.join(there[:PORTS_TOLD]) or 'there are none now'}{more}"
+    return Finding("stations the centre may assign", good=True, words=words)
 
 
 async def _ports(config: Config) -> list[Finding]:

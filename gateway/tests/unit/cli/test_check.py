@@ -105,3 +105,20 @@ def test_a_reader_and_its_port_are_looked_at_too(config):
     assert said.exit_code == 3
     assert "ok    station dock-1: st-gs-comma" in said.output
     assert "FAIL  station dock-1: reader rfid-em4100" in said.output
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('stations = "none"', "none: every station stands in this file"),
+        ('stations = "any"', "at any address"),
+        ('ports = ["{folder}/tty*"]', "{folder}/ttyTEST"),
+    ],
+)
+def test_it_says_what_the_centre_may_assign(config, tmp_path, centre, more, words):
+    (tmp_path / "ttyTEST").touch()
+    uplink = f'[[uplink]]\nurl = "{centre}"\n' + more.format(folder=tmp_path)
+    said = call(config(uplink, stations=station("tcp-listen://127.0.0.1:0")), "--json")
+    [found] = [f for f in json.loads(said.output) if f["what"] == "stations the centre may assign"]
+    assert found["good"]
+    assert words.format(folder=tmp_path) in found["words"]
