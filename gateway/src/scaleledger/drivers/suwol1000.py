@@ -27,11 +27,11 @@ BYTES_PER_S = 960
 
 
 def driver(*, device_id: int = 0, poll_interval_s: float = 0.1, reply_timeout_s: float = 0.3) -> "Suwol1000":
-    """`device_id` is the station's own digit, 0 to 9; ValueError for another, or for times that are not positive."""
+    """`device_id` is the station's own digit, 0 to 9; ValueError for another, or for times that are not 0.01 to 60."""
     if not 0 <= device_id <= 9:
         raise ValueError(f"device_id is one digit, 0 to 9, not {device_id}")
-    if poll_interval_s <= 0 or reply_timeout_s <= 0:
-        raise ValueError("poll_interval_s and reply_timeout_s are more than zero")
+    if not (0.01 <= poll_interval_s <= 60 and 0.01 <= reply_timeout_s <= 60):
+        raise ValueError("poll_interval_s and reply_timeout_s are 0.01 to 60")
     return Suwol1000(device_id, poll_interval_s, reply_timeout_s)
 
 

@@ -137,3 +137,10 @@ def test_what_is_said_of_a_monstrous_section_is_short(config):
     with pytest.raises(AssignmentRefused) as refused:
         section_of(AssignedStation("dock-1", PortIdentity(), config), PORTS, "any")
     assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("seconds", [0, 1e-9, float("inf"), float("nan"), -1])
+@pytest.mark.parametrize("option", ["poll_interval_s", "reply_timeout_s"])
+def test_no_centre_makes_a_station_ask_without_pause(option, seconds):
+    with pytest.raises(AssignmentRefused, match=option):
+        fit(options={option: seconds})
