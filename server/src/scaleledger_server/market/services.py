@@ -1,12 +1,13 @@
 """The only writer of market data. Every change raises the version in its own transaction, then tells every gateway."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from scaleledger_server.market import card_lists
@@ -15,6 +16,8 @@ from scaleledger_server.notices import tell_every_gateway
 
 VERSION_ROW = 1
 IMPORT_ROWS = 500
+USE_NOTED_EVERY = timedelta(minutes=1)
+NOTED_MAX = 20_000
 Row = Species | Producer | RfidCard
 
 
@@ -52,6 +55,35 @@ def remove_all(rows: QuerySet[Any]) -> None:
     """Delete many as one change. Raises ProtectedError like `remove`, and then deletes none."""
     with changing():
         rows.delete()
+
+
+_noted: dict[str, datetime] = {}
+
+
+def note_uses(uses: Mapping[str, datetime]) -> None:
+    """Remember when cards (by uid) were last used, to the minute; cards that are not known are passed over.
+
+    It is no change of the market data: the version stays, and gateways see it with the next change. Costs no statement for
+    cards that this process noted within the minute before, else one, and one more where there is something to write.
+    """
+    fresh = {uid: at for uid, at in uses.items() if uid not in _noted or at - _noted[uid] >= USE_NOTED_EVERY}
+    if not fresh:
+        return
+    if len(_noted) + len(fresh) > NOTED_MAX:
+        _noted.clear()
+    _noted.update(fresh)
+    with transaction.atomic():
+        rows = RfidCard.objects.filter(uid__in=fresh).order_by("pk")
+        if connection.features.has_select_for_update_skip_locked:  # who holds a row notes it, or edits it
+            rows = rows.select_for_update(skip_locked=True)
+        due = [card for card in rows if _is_later(fresh[card.uid], card.last_used_at)]
+        for card in due:
+            card.last_used_at = fresh[card.uid]
+        RfidCard.objects.bulk_update(due, ["last_used_at"])
+
+
+def _is_later(at: datetime, noted: datetime | None) -> bool:
+    return noted is None or at - noted >= USE_NOTED_EVERY
 
 
 @dataclass(frozen=True, slots=True)

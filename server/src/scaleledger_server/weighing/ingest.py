@@ -8,8 +8,9 @@ stored with its link unproved; the link is proved when the predecessor comes, an
 import hashlib
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -19,6 +20,7 @@ from scaleledger_server.bodies import parse
 from scaleledger_server.devices.identity import Head
 from scaleledger_server.devices.models import Gateway, HeadAlarm
 from scaleledger_server.devices.services import alarm_head, keep_alarm, raise_anchor
+from scaleledger_server.market.services import note_uses
 from scaleledger_server.weighing import lookups, partitions, progress, receipts
 from scaleledger_server.weighing.inserts import AlreadyThere, append, insert, keep_head
 from scaleledger_server.weighing.items import Item, offered_text
@@ -26,6 +28,7 @@ from scaleledger_server.weighing.models import IngestConflict
 
 log = logging.getLogger(__name__)
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 APPENDED_MIN = 8  # below that a statement of its own costs less than two
 
 
@@ -82,6 +85,7 @@ def _ingest(gateway: Gateway, items: Sequence[Item], head: Head | None, now: dat
                 _keep(gateway, item, IngestConflict.Kind.SUCCESSOR, now)
         newest = {item.station: item for item in items if item.uuid in created}
         _tell(gateway, newest)
+        _note_cards(items, created, now)
         verdicts = _verdicts(gateway, items, created, judged, now)
         if head is not None:
             _take_head(gateway, items, head, now)
@@ -146,6 +150,16 @@ def _tell(gateway: Gateway, newest: dict[str, Item]) -> None:
     if newest:
         records = [shown(item) for item in newest.values()]
         notices.tell_viewers(gateway.pk, {"type": "weighings", "records": records})
+
+
+def _note_cards(items: Sequence[Item], created: set[str], now: datetime) -> None:
+    """Let the market know, after the commit, which cards were used and when; a time ahead of ours is not believed."""
+    uses: dict[str, datetime] = {}
+    for item in items:
+        if item.rfid_uid and item.uuid in created and item.measured_at > uses.get(item.rfid_uid, LONG_AGO):
+            uses[item.rfid_uid] = min(item.measured_at, now)
+    if uses:
+        transaction.on_commit(partial(note_uses, uses), robust=True)
 
 
 def shown(item: Item) -> dict[str, Any]:
