@@ -32,6 +32,7 @@ def joined(server, ledger):
     """The client of an approved gateway."""
     client = Client(server.port, ledger=ledger)
     assert client.prove()[0] == 201
+    client.close()  # approving may take longer than an idle connection is kept
     server.command("approve", ledger.mac)
     status, body = client.prove()
     assert (status, body["status"]) == (200, "active")
