@@ -1,5 +1,6 @@
 import asyncio
 import inspect
+from pathlib import Path
 
 import pytest_asyncio
 from hypothesis import settings
@@ -8,9 +9,12 @@ settings.register_profile("gateway", deadline=None)  # a busy machine is not a f
 settings.load_profile("gateway")
 
 
+HERE = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
-        if inspect.iscoroutinefunction(getattr(item, "function", None)):
+        if item.path.is_relative_to(HERE) and inspect.iscoroutinefunction(getattr(item, "function", None)):
             item.fixturenames.insert(0, "no_leaked_tasks")
 
 

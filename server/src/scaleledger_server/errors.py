@@ -126,5 +126,5 @@ class ContentPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         tight = not request.path.startswith("/admin") or request.path.startswith(SECOND_FACTOR_PATHS)
-        response["Content-Security-Policy"] = OWN_FILES_ONLY if tight else OF_ADMIN
+        response.headers.setdefault("Content-Security-Policy", OWN_FILES_ONLY if tight else OF_ADMIN)
         return response

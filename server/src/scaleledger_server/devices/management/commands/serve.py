@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from scaleledger_server.connections import BoundedConnection
-from scaleledger_server.database import bring_up_to_date
+from scaleledger_server.tables import bring_up_to_date
 from scaleledger_server.limits import CONNECTIONS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_S
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind

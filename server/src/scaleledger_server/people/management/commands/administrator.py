@@ -10,7 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from scaleledger_server.database import bring_up_to_date
+from scaleledger_server.tables import bring_up_to_date
 from scaleledger_server.people import factors
 
 
