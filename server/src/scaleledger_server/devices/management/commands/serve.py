@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from scaleledger_server.connections import BoundedConnection
-from scaleledger_server.tables import bring_up_to_date
 from scaleledger_server.limits import CONNECTIONS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_S
+from scaleledger_server.tables import bring_up_to_date
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
 WANTED: dict[str, dict[str, tuple[Any, ...]]] = {

@@ -10,8 +10,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from scaleledger_server.tables import bring_up_to_date
 from scaleledger_server.people import factors
+from scaleledger_server.tables import bring_up_to_date
 
 
 class Command(BaseCommand):
