@@ -1,6 +1,6 @@
 """Alarms: opened and closed by what gateways say, and by what they do not say; mailed once each.
 
-What goes to and fro is one alarm: it closes only well on the other side of its limit, and when it comes back within a
+What goes back and forth is one alarm: it closes only well on the other side of its limit, and when it comes back within a
 quarter of an hour it is the same one again, which nobody is told of twice.
 """
 
