@@ -87,6 +87,7 @@ def approve(page, base, fingerprint):
     page.select_option("select[name=action]", "approve")
     page.get_by_role("button", name=re.compile("run|go", re.IGNORECASE)).first.click()
     expect(page.get_by_text(fingerprint).first).to_be_visible()
+    expect(page.get_by_text("says its address is 127.0.0.1").first).to_be_visible()
     kept(page, "first-day-2-compare")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("Approved.").first).to_be_visible()

@@ -6,7 +6,6 @@ import socket
 import time
 import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from scaleledger.domain.standing import HostReport
 
@@ -31,18 +30,6 @@ def mac_address(cards: Path = NETWORK_CARDS) -> str:
 def hostname() -> str:
     """The machine's name, at most 255 characters."""
     return socket.gethostname()[:255]
-
-
-def ip_address(towards: str) -> str:
-    """The address this machine has on the way to the server at the URL `towards`; empty if there is no way. Sends nothing."""
-    parts = urlsplit(towards)
-    try:
-        address = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(address[0], socket.SOCK_DGRAM) as probe:
-            probe.connect(address[4])
-            return str(probe.getsockname()[0])
-    except OSError:
-        return ""
 
 
 def report(folder: Path) -> HostReport | None:

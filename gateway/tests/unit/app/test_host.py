@@ -48,12 +48,6 @@ def test_the_hostname_is_bounded(monkeypatch):
     assert host.hostname() == "x" * 255
 
 
-def test_the_address_on_the_way_to_a_server_or_nothing():
-    assert host.ip_address("http://127.0.0.1:8000/api") == "127.0.0.1"
-    assert host.ip_address("http://127.0.0.1") == "127.0.0.1"
-    assert host.ip_address("http://no-such-host.invalid") == ""
-
-
 def test_the_report_tells_the_disk_that_the_data_lies_on_and_nothing_when_it_is_gone(tmp_path):
     report = host.report(tmp_path)
     assert 0 < report.disk_free_bytes <= report.disk_total_bytes

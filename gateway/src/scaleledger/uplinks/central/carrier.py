@@ -40,6 +40,7 @@ class Carrier:
     """Sends requests to the server at `base_url` (http or https).
 
     `silence_s` is how long it may say nothing, `whole_s` how long an exchange may take; `tls` is None for plain http.
+    `own_address` is the address this machine had in the last exchange, "" before the first.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Carrier:
         self.base_url = base_url
         self.whole_s = whole_s
         self.tls = trust(base_url, ca_file)
+        self.own_address = ""
         self._now = now
         self._client = httpx2.AsyncClient(
             base_url=base_url,
@@ -84,6 +86,7 @@ class Carrier:
         where = self._client.base_url
         try:
             async with asyncio.timeout(whole_s or self.whole_s), exchange as response:
+                self.own_address = _own_address(response)
                 body = await _read(response, most_bytes)
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise LinkError(f"{where} did not answer in time") from error
@@ -104,6 +107,12 @@ def _headers(request: Request, signature: str) -> dict[str, str]:
     if request.version:
         headers["If-None-Match"] = f'"{request.version}"'
     return headers
+
+
+def _own_address(response: httpx2.Response) -> str:
+    stream = response.extensions.get("network_stream")
+    found = stream.get_extra_info("client_addr") if stream is not None else None
+    return str(found[0]) if found else ""
 
 
 async def _read(response: httpx2.Response, most_bytes: int) -> bytes:

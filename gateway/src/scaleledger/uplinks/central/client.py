@@ -169,7 +169,7 @@ class CentralUplink:
                 challenge = enrolment.read_challenge(await self._send(enrolment.ask_challenge()))
             except NotOffered:
                 return await self._ask_plainly(introduction.mac_address)
-            request = enrolment.ask_proved(introduction, challenge, self._sign, claim)
+            request = enrolment.ask_proved(self._with_address(introduction), challenge, self._sign, claim)
             try:
                 status, self._offer = enrolment.read_proved(await self._send(request), introduction.mac_address)
             except ChallengeSpent as spent:
@@ -184,7 +184,12 @@ class CentralUplink:
         return status
 
     async def register(self, introduction: Introduction) -> None:
-        enrolment.read_registration(await self._send(enrolment.ask_registration(introduction)))
+        asked = enrolment.ask_registration(self._with_address(introduction))
+        enrolment.read_registration(await self._send(asked))
+
+    def _with_address(self, introduction: Introduction) -> Introduction:
+        """One that names no address gets the one the centre was last reached from."""
+        return replace(introduction, ip_address=introduction.ip_address or self.carrier.own_address)
 
     async def standing(self, mac_address: str) -> Status:
         """As the port says. A centre of the first description does not say whose a token is: there the MAC address is asked."""
