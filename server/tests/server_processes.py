@@ -14,6 +14,7 @@ from databases import fresh_database, rows
 from server_api import proved, sign_body
 
 STARTUP_S = 30
+IDLE_S = 2
 
 
 class ServerProcess:
@@ -80,6 +81,7 @@ class Client:
 
     def __init__(self, port, token="", ledger=None):
         self.port, self.token, self.ledger, self.connection = port, token, ledger, None
+        self.used_at = 0.0
 
     def __enter__(self):
         return self
@@ -88,8 +90,11 @@ class Client:
         self.close()
 
     def _ask(self, method, path, body=None):
+        if time.monotonic() - self.used_at > IDLE_S:
+            self.close()  # a server ends what idles
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        self.used_at = time.monotonic()
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if body is not None and self.ledger is not None and self.ledger.key:
             headers["Scaleledger-Signature"] = sign_body(self.ledger, body)

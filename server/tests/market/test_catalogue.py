@@ -1,7 +1,6 @@
 """What gateways fetch: of one moment, by version, in a constant number of queries."""
 
 import threading
-from time import perf_counter
 
 import pytest
 from django.test import Client
@@ -109,7 +108,7 @@ def many(count):
         )
 
 
-@pytest.mark.parametrize("count", [10, 100])
+@pytest.mark.parametrize("count", [10, 5_000])
 @pytest.mark.parametrize(("resource", "expected"), [("rfid-cards", 3), ("catalogue", 5)])
 def test_the_number_of_queries_is_constant(joined, card, django_assert_num_queries, count, resource, expected):
     many(count)
@@ -119,17 +118,6 @@ def test_the_number_of_queries_is_constant(joined, card, django_assert_num_queri
         assert fetch(api, resource).status_code == 200
     with django_assert_num_queries(2):
         assert fetch(api, resource).status_code == 200
-
-
-def test_a_hundred_thousand_cards_are_quick(joined, card):
-    many(99_999)
-    _, api = joined
-    started = perf_counter()
-    assert len(fetch(api, "catalogue").json()["rfid_cards"]) == 100_000
-    assert perf_counter() - started < 15
-    started = perf_counter()
-    fetch(api, "catalogue")
-    assert perf_counter() - started < 1
 
 
 def test_a_change_between_two_reads_is_never_shown_by_half(card, monkeypatch):

@@ -16,7 +16,6 @@ from scaleledger.config.model import Config, UplinkSection
 from scaleledger.observe import log
 
 WAIT_S = 3.0
-PORTS_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,7 @@ def _assignable(uplink: UplinkSection) -> Finding:
     elif uplink.stations == "any":
         words = "at any address"
     else:
-        there = [str(port["device"]) for port in look(uplink.ports)]
-        more = f" and {len(there) - PORTS_TOLD} more" if len(there) > PORTS_TOLD else ""
-        words = f"on serial ports of this machine: {', '.join(there[:PORTS_TOLD]) or 'there are none now'}{more}"
+        words = f"on serial ports of this machine, now {len(look(uplink.ports))}; scaleledger scan lists them"
     return Finding("stations the centre may assign", good=True, words=words)
 
 

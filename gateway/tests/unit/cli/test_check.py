@@ -112,7 +112,7 @@ def test_a_reader_and_its_port_are_looked_at_too(config):
     [
         ('stations = "none"', "none: every station stands in this file"),
         ('stations = "any"', "at any address"),
-        ('ports = ["{folder}/tty*"]', "{folder}/ttyTEST"),
+        ('ports = ["{folder}/tty*"]', "on serial ports of this machine, now "),
     ],
 )
 def test_it_says_what_the_centre_may_assign(config, tmp_path, centre, more, words):

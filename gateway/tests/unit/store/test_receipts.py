@@ -219,7 +219,7 @@ class Restored:
         self.upto, self.minute, self.last = 0, 0, None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(steps=st.lists(st.tuples(st.sampled_from(["take", "lose", "late"]), st.integers(1, 10)), max_size=12))
 def test_after_any_history_what_the_centre_lacks_is_owed(steps):
     async def play(folder):
