@@ -91,7 +91,7 @@ def test_while_redis_is_away_records_and_sockets_go_on_and_afterwards_live_weigh
         valkey.stop()
         began = time.monotonic()
         b.deliver(ledger, token, ledger.record(weight="61.30", station="dock-1"))
-        assert time.monotonic() - began < 5, "ingest waited for Redis"
+        assert time.monotonic() - began < 15, "ingest waited for Redis"
         gateway.show(shows("dock-1", "2.00"))
         again = ValkeyServer(port=port)
         again.start()

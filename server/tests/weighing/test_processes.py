@@ -82,7 +82,7 @@ def test_it_works_and_each_record_is_there_once_whoever_posts_it(server):
     asked_at = time.monotonic()
     status, printed = server.stop()
     assert status == 0
-    assert time.monotonic() - asked_at < 5, "a stop does not wait for the slow"
+    assert time.monotonic() - asked_at < 20, "a stop does not wait the 30 s that the slow one may take"
     slow.close()
     assert "Traceback" not in printed
     assert f"http://127.0.0.1:{server.port}/" in printed
