@@ -32,7 +32,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def take(method: str, path: str, body: bytes) -> tuple[int, object]:
-    """Status and body of the answer."""
+    """Status and body of the answer. It knows no keys, stations or market data, as centres of the first description do."""
+    if path.endswith(("/challenge/", "/stations/", "/catalogue/")) or "/ws/" in path:
+        return 404, {"code": "not_found", "detail": "There is nothing at this path."}
     if method == "GET":
         offer = {"path": BATCH, "max_records": 500}
         mac = path.strip("/").rpartition("/")[2]
