@@ -125,9 +125,15 @@ def test_the_command_says_what_is_wrong(tmp_path, arguments, code, said):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+def hear_ctrl_c():
+    """A shell's background job, as a test run may be, is deaf to Ctrl-C, and so would be its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_it_cleanly(tmp_path):
     script = [sys.executable, "-m", "scaleledger.cli.capture", "tcp-listen://127.0.0.1:0", str(tmp_path / "d.cap")]
-    with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(script, preexec_fn=hear_ctrl_c, **pipes) as process:  # noqa: PLW1509 - it only sets a signal
         assert "Ctrl-C" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
