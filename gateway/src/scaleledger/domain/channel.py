@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+PORT_FIELDS = (
+    "device", "name", "description", "hwid", "vid", "pid", "serial_number", "location", "manufacturer", "product",
+    "interface",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class ScanPorts:
@@ -41,7 +46,7 @@ Asked = ScanPorts | SyncStations | SyncMarket | StartStream | StopStream
 
 @dataclass(frozen=True, slots=True)
 class PortsScanned:
-    """The serial ports of this machine, each with the eleven keys of the contract; a value is a text, a number or None."""
+    """The serial ports of this machine, each with the PORT_FIELDS of the contract; a value is a text, a number or None."""
 
     ports: tuple[Mapping[str, str | int | None], ...]
 

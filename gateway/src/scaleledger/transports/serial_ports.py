@@ -7,27 +7,16 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
+from scaleledger.domain.channel import PORT_FIELDS
+
 Found = dict[str, str | int | None]
 
-FIELDS = (
-    "device",
-    "name",
-    "description",
-    "hwid",
-    "vid",
-    "pid",
-    "serial_number",
-    "location",
-    "manufacturer",
-    "product",
-    "interface",
-)
 PORTS_MAX = 256
 TEXT_MAX = 200
 
 
 async def scan(extra_globs: Sequence[str] = ()) -> list[Found]:
-    """The ports, each with the eleven FIELDS (text, number or None), in order of their device; at most PORTS_MAX.
+    """The ports, each with the eleven PORT_FIELDS (text, number or None), in order of their device; at most PORTS_MAX.
 
     `extra_globs` add device paths, as `/dev/serial/by-id/*`; one that leads to a port of the system's has its fields.
     """
@@ -38,11 +27,11 @@ def look(extra_globs: Sequence[str] = ()) -> list[Found]:
     """As `scan`, in the caller's own thread."""
     ports: dict[str, Found] = {}
     for port in list_ports.comports():
-        found = {name: _short(getattr(port, name, None)) for name in FIELDS}
+        found = {name: _short(getattr(port, name, None)) for name in PORT_FIELDS}
         ports[str(port.device)] = found
     for pattern in extra_globs:
         for path in sorted(glob.glob(pattern))[:PORTS_MAX]:  # noqa: PTH207 - the pattern may be absolute
-            known = ports.get(str(Path(path).resolve()), dict.fromkeys(FIELDS))
+            known = ports.get(str(Path(path).resolve()), dict.fromkeys(PORT_FIELDS))
             ports.setdefault(path, known | {"device": path, "name": Path(path).name})
     return [ports[device] for device in sorted(ports)][:PORTS_MAX]
 

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from serial.tools.list_ports_common import ListPortInfo
 
 from scaleledger.cli import main
+from scaleledger.domain.channel import PORT_FIELDS
 from scaleledger.transports import serial_ports
-from scaleledger.transports.serial_ports import FIELDS, scan
+from scaleledger.transports.serial_ports import scan
 
 CONTRACT = Path(__file__).resolve().parents[4] / "contracts" / "channel_from_gateway.schema.json"
 
@@ -35,7 +36,7 @@ def adapters(monkeypatch, tmp_path):
 async def test_the_scan_has_the_contracts_fields_in_order_of_device(adapters):
     ports = await scan()
     assert [port["device"] for port in ports] == [str(adapters[1]), str(adapters[0])]
-    assert all(tuple(port) == FIELDS for port in ports)
+    assert all(tuple(port) == PORT_FIELDS for port in ports)
     assert (ports[0]["serial_number"], ports[0]["vid"], ports[1]["serial_number"]) == ("A50285BI", 1027, None)
     assert len(ports[0]["description"]) == 200
     message = {"type": "peripherals.scanned", "payload": ports}

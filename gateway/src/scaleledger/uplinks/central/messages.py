@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from scaleledger.domain.channel import (
+    PORT_FIELDS,
     Asked,
     LiveWeight,
     LiveWeights,
@@ -28,19 +29,6 @@ MESSAGE_MAX_BYTES = 65_536
 STATIONS_MAX = 256
 PORTS_MAX = 256
 NAME_MAX = 100
-PORT_KEYS = (
-    "device",
-    "name",
-    "description",
-    "hwid",
-    "vid",
-    "pid",
-    "serial_number",
-    "location",
-    "manufacturer",
-    "product",
-    "interface",
-)
 _PLAIN: dict[str, Asked] = {
     "scan.peripherals": ScanPorts(),
     "command.scan.peripherals": ScanPorts(),
@@ -81,7 +69,7 @@ def _stations(payload: Any) -> tuple[str, ...] | None:
 def write_message(message: Said) -> str:
     """The text of what the gateway says."""
     if isinstance(message, PortsScanned):
-        ports = [{key: port.get(key) for key in PORT_KEYS} for port in message.ports[:PORTS_MAX]]
+        ports = [{key: port.get(key) for key in PORT_FIELDS} for port in message.ports[:PORTS_MAX]]
         return json_text({"type": "peripherals.scanned", "payload": ports})
     assert isinstance(message, LiveWeights), "there are two kinds"
     assert message.stations, "an update has something new"
