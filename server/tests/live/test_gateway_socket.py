@@ -1,5 +1,6 @@
 """The gateway's own socket: who may be on it, what is told there, and what ends it."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -9,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway_ledgers import LedgerOf
 from live_sockets import Centre, GatewayLine, Line, PageLine
+from scaleledger_server.live.gateway_socket import gateway_socket
 from server_api import example
 from server_processes import Client
 
@@ -62,6 +64,63 @@ def test_a_newer_connection_ends_the_older_one(centre, enrolled):
     with GatewayLine(centre.port, gateway_id, token) as older, GatewayLine(centre.port, gateway_id, token) as newer:
         assert older.closed_with() == 4409
         newer.hears_nothing(0.3)
+
+
+class SocketInMemory:
+    """A gateway's socket that opens, says nothing, and tells how it was closed."""
+
+    def __init__(self):
+        self._to_come = [{"type": "websocket.connect"}]
+        self.accepted, self.closed = asyncio.Event(), asyncio.Queue()
+
+    async def receive(self):
+        return self._to_come.pop() if self._to_come else await asyncio.get_running_loop().create_future()
+
+    async def send(self, message):
+        self.accepted.set()
+        if message["type"] == "websocket.close":
+            self.closed.put_nowait(message["code"])
+
+
+class WireThatPassesOnAtOnce:
+    def __init__(self):
+        self.callbacks, self.announced = [], asyncio.Event()
+
+    def join(self, _group, callback):
+        self.callbacks.append(callback)
+
+    def leave(self, _group, callback):
+        self.callbacks.remove(callback)
+
+    def on_restored(self, _callback): ...
+    def forget_restored(self, _callback): ...
+
+    def post(self, _group, message):
+        for callback in tuple(self.callbacks):
+            callback(message)
+        self.announced.set()
+
+
+async def test_of_two_connections_the_older_one_ends_though_it_was_let_in_later(monkeypatch):
+    """The newer one may have said that it is there while the older one's right to connect was still looked up."""
+    lookups = [asyncio.Event(), asyncio.Event()]
+    asked = iter(lookups)
+    monkeypatch.setattr("scaleledger_server.live.centre.may_connect", lambda *_: next(asked).wait())
+    wire, older, newer = WireThatPassesOnAtOnce(), SocketInMemory(), SocketInMemory()
+    scope = {"url_route": {"kwargs": {"gateway_id": 1}}, "headers": [], "state": {"switchboard": wire}}
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        running = []
+        for socket in (older, newer):
+            running.append(tasks.create_task(gateway_socket(scope, socket.receive, socket.send)))
+            await socket.accepted.wait()
+        for lookup in reversed(lookups):
+            wire.announced.clear()
+            lookup.set()
+            await wire.announced.wait()
+        assert await older.closed.get() == 4409
+        assert newer.closed.empty()
+        for task in running:
+            task.cancel()
 
 
 @pytest.mark.parametrize(

@@ -111,9 +111,12 @@ class GatewayLink:
 
     def _announce(self) -> None:
         """Older connections of this gateway end; workers whose pages watch it say so."""
+        self._post_since()
+        self._switchboard.post(HUBS, {"type": "watch.who", "gateway": self._gateway_id})
+
+    def _post_since(self) -> None:
         newer = {"type": "gateway.newer", "connection": self._connection, "since": self._since}
         self._switchboard.post(gateway_group(self._gateway_id), newer)
-        self._switchboard.post(HUBS, {"type": "watch.who", "gateway": self._gateway_id})
 
     def _post_live(self, type_: str, **facts: Any) -> None:
         message = {"type": type_, "gateway": self._gateway_id, "connection": self._connection, **facts}
@@ -125,12 +128,19 @@ class GatewayLink:
                 self._spoken.append(as_json(message["message"]))
             case "gateway.end":
                 self._close_with = REFUSED
-            case "gateway.newer" if (message["since"], message["connection"]) > (self._since, self._connection):
-                self._close_with = REPLACED
+            case "gateway.newer":
+                self._compare(message["since"], message["connection"])
             case "watch.lease":
                 self._leases.hold(message["worker"], message["stations"], self._clock() + message["ttl_s"])
                 self._post_live("live.online")
         self._work.set()
+
+    def _compare(self, since: float, connection: str) -> None:
+        """The newer of two stays. An older one that joined late has missed that, and is told again."""
+        if (since, connection) > (self._since, self._connection):
+            self._close_with = REPLACED
+        elif connection != self._connection:
+            self._post_since()
 
     async def _speak(self) -> None:
         """Say what is to be said, and whenever the leases change, what to stream. Ends with the socket."""
@@ -155,6 +165,7 @@ class GatewayLink:
 
     async def _recheck(self) -> int:
         """A revocation whose notice was lost, or a token whose time is over, ends the connection within a minute."""
+        self._post_since()  # the notice of a newer connection may have been lost like any other
         code = await _refusal(self._gateway_id, self._credentials)
         return 0 if code == TRY_LATER else code
 
