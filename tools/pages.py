@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -130,38 +130,47 @@ def configuration() -> str:
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, str]]:
     for name, field in model.model_fields.items():
-        inner = _model_of(field)
-        if inner is None:
-            continue
         place = f"{path}.{name}" if path else name
         many = get_origin(field.annotation) is tuple
         limit = next((m.max_length for m in field.metadata if hasattr(m, "max_length")), None) if many else None
         count = f" At most {limit}." if limit else ""
-        rows = [_row(place, key, inner.model_fields[key]) for key in inner.model_fields]
-        heading = f"## `[[{place}]]`" if many else f"## `[{place}]`"
-        yield (
-            place,
-            f"{heading}\n\n{inspect.cleandoc(inner.__doc__ or '')}{count}\n\n"
-            + _table(["key", "value", "default", "meaning"], rows),
-        )
-        yield from _sections(inner, place)
+        inners = _models_of(field)
+        for inner in inners:
+            rows = [_row(place, key, inner.model_fields[key]) for key in inner.model_fields]
+            heading = f"## `[[{place}]]`" if many else f"## `[{place}]`"
+            if len(inners) > 1:
+                heading += f" of type {' or '.join(get_args(inner.model_fields['type'].annotation))}"
+            yield (
+                place,
+                f"{heading}\n\n{inspect.cleandoc(inner.__doc__ or '')}{count}\n\n"
+                + _table(["key", "value", "default", "meaning"], rows),
+            )
+            yield from _sections(inner, place)
 
 
 def _row(place: str, key: str, field: FieldInfo) -> list[str]:
-    inner = _model_of(field)
-    if inner is not None:
+    inners = _models_of(field)
+    if inners:
+        kind = "tables" if get_origin(field.annotation) is tuple else "a table"
         return [
             f"`{key}`",
-            f"a table, see `[{place}.{key}]`",
+            f"{kind}, see `[{place}.{key}]`",
             "" if field.is_required() else "none",
             field.description or "",
         ]
     return [f"`{key}`", _kind(field), _default(field), field.description or ""]
 
 
-def _model_of(field: FieldInfo) -> type[BaseModel] | None:
-    candidates = (field.annotation, *get_args(field.annotation))
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+def _models_of(field: FieldInfo) -> list[type[BaseModel]]:
+    """The sections that a key may hold, its alternatives in order."""
+    found: list[type[BaseModel]] = []
+    waiting = [field.annotation]
+    while waiting:
+        candidate = waiting.pop(0)
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            found.append(candidate)
+        waiting += get_args(candidate)
+    return found
 
 
 def _kind(field: FieldInfo) -> str:
@@ -186,7 +195,7 @@ def _kind_of(annotation: Any) -> str:
         return "list of texts"
     if get_origin(annotation) is dict:
         return "a table"
-    known = {str: "text", Path: "path", bool: "true or false", int: "whole number", float: "number", Decimal: "weight"}
+    known = {str: "text", SecretStr: "text", Path: "path", bool: "true or false", int: "whole number", float: "number", Decimal: "weight"}
     if annotation in known:
         return known[annotation]
     return _kind_of(get_args(annotation)[0])  # Annotated
@@ -200,6 +209,10 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, Enum):
         value = value.value
+    if isinstance(value, SecretStr):
+        return "none"
+    if isinstance(value, Path):
+        value = str(value)
     return f"`{json.dumps(value)}`"
 
 

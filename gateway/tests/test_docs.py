@@ -85,8 +85,8 @@ def test_the_reference_pages_are_what_would_be_written_now():
 def test_every_setting_has_its_words():
     def nameless(model, path):
         for key, field in model.model_fields.items():
-            inner = pages()._model_of(field)
-            if inner is not None:
+            inners = pages()._models_of(field)
+            for inner in inners:
                 assert inner.__doc__, key
                 yield from nameless(inner, f"{path}{key}.")
             if path and not field.description:

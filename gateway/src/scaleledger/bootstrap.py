@@ -110,15 +110,15 @@ async def run_gateway(
         workshop = _Workshop(around, reader, needs_approval=config.gateway.require_registration and not ever_approved)
         roster = _roster(supervisor, config, store, workshop)
         lifecycle = None
-        if config.uplink:
-            uplink = await open_parts.enter_async_context(_centre(path, config.uplink[0], store))
-            lifecycle = _add_uplink(supervisor, config, uplink, store, clock, rng)
+        if config.central is not None:
+            uplink = await open_parts.enter_async_context(_centre(path, config.central, store))
+            lifecycle = _add_uplink(supervisor, config, config.central, uplink, store, clock, rng)
         for section in config.station:
             roster.add(workshop.plan(section))
-        if lifecycle is not None:
+        if lifecycle is not None and config.central is not None:
             lifecycle.on_approved = partial(_approve, workshop, roster)
             lifecycle.read_stations = roster.reports
-            await _add_centre(supervisor, lifecycle, config.uplink[0], uplink, store, roster, clock, rng)
+            await _add_centre(supervisor, lifecycle, config.central, uplink, store, roster, clock, rng)
         supervisor.add(supervisor.part("watch"), Watch(roster.stations).run)
         log.info("sys.ready", stations=[s.name for s in roster.stations])
         on_ready(Gateway(store, roster.stations, lifecycle))
@@ -187,7 +187,7 @@ class _Workshop:
 
 
 def _roster(supervisor: Supervisor, config: Config, store: Store, workshop: _Workshop) -> Roster:
-    section = config.uplink[0] if config.uplink else None
+    section = config.central
     fit = partial(workshop.fit, section.stations if section else "none")
     return Roster(supervisor, Duties(partial(scan, section.ports if section else ()), fit, store.assignment.keep))
 
@@ -241,9 +241,14 @@ def _approve(workshop: _Workshop, roster: Roster) -> None:
 
 
 def _add_uplink(
-    supervisor: Supervisor, config: Config, uplink: CentralUplink, store: Store, clock: SystemClock, rng: random.Random
+    supervisor: Supervisor,
+    config: Config,
+    section: UplinkSection,
+    uplink: CentralUplink,
+    store: Store,
+    clock: SystemClock,
+    rng: random.Random,
 ) -> Lifecycle:
-    section = config.uplink[0]
     lifecycle = Lifecycle(
         uplink,
         store.identity,

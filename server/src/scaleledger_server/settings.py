@@ -77,7 +77,11 @@ INSTALLED_APPS = [
     "scaleledger_server.people",
     "scaleledger_server.devices",
     "scaleledger_server.market",
+    "scaleledger_server.shifts",
+    "scaleledger_server.plu",
+    "scaleledger_server.labels",
     "scaleledger_server.weighing",
+    "scaleledger_server.edges",
     "scaleledger_server.live",
 ]
 MIDDLEWARE = [

@@ -42,7 +42,7 @@ def command(path: Path, *, as_json: bool) -> None:
     findings = [
         Finding("cards", good=True, words="every card is taken" if cards is None else f"{len(cards)} known cards"),
         _data_folder(path.parent / config.gateway.data_dir),
-        *(_assignable(uplink) for uplink in config.uplink),
+        *([_assignable(config.central)] if config.central is not None else []),
         *asyncio.run(_ports(config)),
     ]
     if as_json:
@@ -80,6 +80,7 @@ async def _ports(config: Config) -> list[Finding]:
         jobs.append(_port(f"station {station.name}: {station.driver}", station.url))
         if station.reader is not None:
             jobs.append(_port(f"station {station.name}: reader {station.reader.driver}", station.reader.url))
+    jobs += [_port(f"listener {listener.name}: {listener.driver}", listener.url) for listener in config.listener]
     jobs += [_server(uplink.url) for uplink in config.uplink]
     return list(await asyncio.gather(*jobs))
 
@@ -124,7 +125,7 @@ async def _port(what: str, url: str) -> Finding:
 
 async def _server(url: str) -> Finding:
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port or (443 if parts.scheme in {"https", "wss"} else 80)
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), WAIT_S)
     except (OSError, TimeoutError) as failure:

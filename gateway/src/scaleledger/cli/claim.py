@@ -28,14 +28,12 @@ def command(code: str, path: Path) -> None:
     except ConfigError as wrong:
         click.echo("\n".join(wrong.faults), err=True)
         sys.exit(2)
-    if not config.uplink:
-        raise click.UsageError(f"{path} has no [[uplink]]: there is no centre that would take a code")
+    if config.central is None:
+        raise click.UsageError(f"{path} has no [[uplink]] of type central: there is no centre that would take a code")
     folder = path.parent / config.gateway.data_dir
     try:
         leave_claim(folder, claim.id + claim.secret)
     except OSError as failure:
         click.echo(f"the code cannot be left in {folder}: {failure.strerror}", err=True)
         sys.exit(3)
-    click.echo(
-        f"The code {claim.id}-… waits in {folder}. The gateway uses it when it next asks {config.uplink[0].url}."
-    )
+    click.echo(f"The code {claim.id}-… waits in {folder}. The gateway uses it when it next asks {config.central.url}.")

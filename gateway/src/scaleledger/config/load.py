@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from scaleledger.app.clock import SystemClock
-from scaleledger.config.model import Config, StationSection, UplinkSection
+from scaleledger.config.model import AnyUplink, Config, StationSection
 from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.station import Mode
 from scaleledger.drivers import WITH_CARDS, open_driver
@@ -86,7 +86,7 @@ def _in_words(path: Path, error: ErrorDetails) -> str:
 
 def said_of(error: ErrorDetails, model: type[BaseModel] = StationSection) -> str:
     """One fault that the schema of `model` found: key and words, bounded, since a stranger may have written the section."""
-    place = [str(part)[:KEY_CHARS_MAX] for part in error["loc"]]
+    place = _place(error)
     key = ".".join(place)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(place[-1], _names_at(model, place[:-1]), n=1, cutoff=0.5)
@@ -94,6 +94,14 @@ def said_of(error: ErrorDetails, model: type[BaseModel] = StationSection) -> str
     if error["type"] == "missing":
         return f"{key}: is required and missing"
     return f"{key}: {error['msg'].removeprefix('Value error, ')} (given: {repr(error['input'])[:GIVEN_CHARS_MAX]})"
+
+
+def _place(error: ErrorDetails) -> list[str]:
+    """Where it is, as a person reads the file: the kind of an uplink is no key of its own."""
+    parts = [str(part)[:KEY_CHARS_MAX] for part in error["loc"]]
+    if parts[:1] == ["uplink"] and parts[2:3] and parts[2] in {"central", "carnitrack"}:
+        del parts[2]
+    return parts
 
 
 def _names_at(top: type[BaseModel], place: list[str]) -> list[str]:
@@ -119,20 +127,35 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _beyond_the_schema(path: Path, config: Config) -> Iterator[str]:
+    yield from (f"{path}: {words}" for words in _faults_of_sources(config))
+    if config.log.file is not None and not (path.parent / config.log.file).parent.is_dir():
+        yield f"{path}: log.file: there is no folder {(path.parent / config.log.file).parent}"
+    if len({uplink.type for uplink in config.uplink}) < len(config.uplink):
+        yield f"{path}: uplink: at most one [[uplink]] of each type"
+    for n, uplink in enumerate(config.uplink):
+        yield from _check_uplink(path, f"uplink.{n}", uplink)
+
+
+def _faults_of_sources(config: Config) -> Iterator[str]:
+    """What is wrong with stations and listeners, which share the names that stand in the records."""
     names: set[str] = set()
     for n, station in enumerate(config.station):
         key = f"station.{n}"
         if station.name in names:
-            yield f"{path}: {key}.name: {station.name!r} is used twice; every record names its station"
+            yield f"{key}.name: {station.name!r} is used twice; every record names its station"
         names.add(station.name)
-        for place, words in faults_of(station):
-            yield f"{path}: {key}.{place}: {words}"
-    if not config.station and all(uplink.stations == "none" for uplink in config.uplink):
-        yield f"{path}: station: at least one [[station]] is needed, or an [[uplink]] that may assign some"
-    if config.log.file is not None and not (path.parent / config.log.file).parent.is_dir():
-        yield f"{path}: log.file: there is no folder {(path.parent / config.log.file).parent}"
-    for n, uplink in enumerate(config.uplink):
-        yield from _check_uplink(path, f"uplink.{n}", uplink)
+        yield from (f"{key}.{place}: {words}" for place, words in faults_of(station))
+    for n, listener in enumerate(config.listener):
+        key = f"listener.{n}"
+        if listener.name in names:
+            yield f"{key}.name: {listener.name!r} is used twice; every listener and station has its own"
+        names.add(listener.name)
+        yield from (
+            f"{key}.{place}: {words}" for place, words in _faults_of_port("", listener.driver, listener.url, {})
+        )
+    assigns = config.central is not None and config.central.stations != "none"
+    if not config.station and not config.listener and not assigns:
+        yield "station: at least one [[station]] or [[listener]] is needed, or an [[uplink]] that may assign stations"
 
 
 def faults_of(station: StationSection) -> Iterator[tuple[str, str]]:
@@ -160,7 +183,7 @@ def _faults_of_port(place: str, driver: str, url: str, options: dict[str, Any]) 
         yield f"{place}url", str(wrong)
 
 
-def _check_uplink(path: Path, key: str, uplink: UplinkSection) -> Iterator[str]:
+def _check_uplink(path: Path, key: str, uplink: AnyUplink) -> Iterator[str]:
     try:
         urlsplit(uplink.url).port  # noqa: B018 - reading it checks it
     except ValueError as wrong:

@@ -8,9 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from scaleledger.config.plant import (
+    CarnitrackSection,
+    DashboardSection,
+    ListenerSection,
+    PluSection,
+    PrinterSection,
+    Section,
+    kind_of_uplink,
+)
 from scaleledger.domain.rearm import RearmRule
 from scaleledger.domain.stability import Evidence
 from scaleledger.domain.station import Mode
@@ -18,12 +27,6 @@ from scaleledger.drivers import takes
 
 Assignable = Literal["none", "serial", "any"]
 Weight = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are refused, values cannot be changed later."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GatewaySection(Section):
@@ -150,6 +153,12 @@ class CardsSection(Section):
     file: Path | None = Field(None, description="A file with one card per line; the rest of a line is ignored.")
 
 
+AnyUplink = Annotated[
+    Annotated[UplinkSection, Tag("central")] | Annotated[CarnitrackSection, Tag("carnitrack")],
+    Discriminator(kind_of_uplink),
+]
+
+
 class Config(BaseSettings):
     """The whole file; SCALELEDGER_<SECTION>__<KEY> in the environment overrides what it says."""
 
@@ -165,5 +174,19 @@ class Config(BaseSettings):
     log: LogSection = Field(default_factory=LogSection)
     store: StoreSection = Field(default_factory=StoreSection)
     station: tuple[StationSection, ...] = Field((), max_length=256)
-    uplink: tuple[UplinkSection, ...] = Field((), max_length=1)
+    listener: tuple[ListenerSection, ...] = Field((), max_length=16)
+    uplink: tuple[AnyUplink, ...] = Field((), max_length=2)
     cards: CardsSection = Field(default_factory=CardsSection)
+    printer: tuple[PrinterSection, ...] = Field((), max_length=32)
+    plu: PluSection | None = None
+    dashboard: DashboardSection | None = None
+
+    @property
+    def central(self) -> UplinkSection | None:
+        """The uplink that speaks the central contract."""
+        return next((section for section in self.uplink if isinstance(section, UplinkSection)), None)
+
+    @property
+    def carnitrack(self) -> CarnitrackSection | None:
+        """The uplink that speaks the CarniTrack contract."""
+        return next((section for section in self.uplink if isinstance(section, CarnitrackSection)), None)

@@ -36,7 +36,7 @@ def settings(path: Path, *, foreign_keys: str = "ON") -> dict[str, Any]:
         "connections": {"default": {"engine": "tortoise.backends.sqlite", "credentials": credentials}},
         "apps": {
             APP: {
-                "models": ["scaleledger.store.tables"],
+                "models": ["scaleledger.store.tables", "scaleledger.store.plant_tables"],
                 "default_connection": "default",
                 "migrations": "scaleledger.store.migrations",
             }

@@ -38,6 +38,15 @@ _OTHER_TABLES = (
     "settings",
     "checkpoints",
     "salvaged",
+    "devices",
+    "rejected_lines",
+    "work_sessions",
+    "offline_batches",
+    "plu_catalogue",
+    "plu_files",
+    "printers",
+    "print_jobs",
+    "logins",
 )
 
 

@@ -228,10 +228,10 @@ async def test_the_first_mac_address_stays_the_gateways_name(open_store, folder)
     await store.close()
 
 
-STEPS = ["m0001_ledger", "m0002_salvage", "m0003_centre"]
+STEPS = ["m0001_ledger", "m0002_salvage", "m0003_centre", "m0004_plant"]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 async def test_an_older_database_keeps_rows_indexes_and_triggers(folder, version):
     folder.mkdir(mode=0o700)
     path = database(folder)

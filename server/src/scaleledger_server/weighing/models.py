@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 
 from scaleledger_server.devices.models import Gateway
+from scaleledger_server.shifts.models import Scale, WorkSession
 
 
 class AppendOnly(models.Model):
@@ -185,3 +186,81 @@ class IngestConflict(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.uuid}"
+
+
+class OfflineBatch(models.Model):
+    """Events that one scale made while its edge had no contact. Counts are the edge's own words; `received` is what is here.
+
+    `animal_tag` and `resolved_by` are set when a person said what the orphaned ones belong to.
+    """
+
+    batch_id = models.UUIDField(primary_key=True)
+    scale = models.ForeignKey(Scale, on_delete=models.PROTECT, related_name="offline_batches")
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    event_count = models.PositiveIntegerField(null=True)
+    total_grams = models.BigIntegerField(null=True)
+    first_seen_at = models.DateTimeField()
+    completed_at = models.DateTimeField(null=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["-first_seen_at"]
+
+    def __str__(self) -> str:
+        return str(self.batch_id)
+
+
+class Cut(models.Model):
+    """What an edge's event says beside its weight, which is the record's: product, session, batch. Grams are whole.
+
+    `session` is the one that the event belongs to now; `told_session` what the edge said, kept even where it is unknown
+    here. A new attribution is a CutChange and leaves the record as it is.
+    """
+
+    record_uuid = models.UUIDField(primary_key=True)
+    scale = models.ForeignKey(Scale, on_delete=models.PROTECT, related_name="cuts")
+    session = models.ForeignKey(WorkSession, on_delete=models.PROTECT, related_name="cuts", null=True)
+    told_session = models.CharField(max_length=100, blank=True, default="")
+    batch = models.ForeignKey(OfflineBatch, on_delete=models.PROTECT, related_name="cuts", null=True)
+    offline = models.BooleanField(default=False)
+    plu_code = models.CharField(max_length=13, blank=True)
+    product_name = models.CharField(max_length=100, blank=True)
+    barcode = models.CharField(max_length=64, blank=True)
+    net_grams = models.BigIntegerField()
+    gross_grams = models.BigIntegerField(null=True)
+    tare_grams = models.BigIntegerField(null=True)
+    operator = models.CharField(max_length=100, blank=True)
+    extras = models.JSONField(default=dict)
+    measured_at = models.DateTimeField()
+    edge_received_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField()
+    revision = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["measured_at"]
+        indexes = [
+            models.Index(fields=["session", "measured_at"], name="cut_by_session"),
+            models.Index(fields=["scale", "measured_at"], name="cut_by_scale"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product_name} {self.net_grams} g"
+
+
+class CutChange(AppendOnly):
+    """A cut was attributed anew: by its edge (a later revision of the event) or by a person."""
+
+    cut = models.ForeignKey(Cut, on_delete=models.PROTECT, related_name="changes")
+    session_before = models.CharField(max_length=100, blank=True)
+    session_after = models.CharField(max_length=100, blank=True)
+    reason = models.CharField(max_length=200)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.session_before or 'none'} to {self.session_after or 'none'}"

@@ -1,0 +1,1 @@
+"""Product files, one writer per family of scales."""

@@ -1,0 +1,1 @@
+"""A cloud that speaks the CarniTrack contract, over WebSocket v3 or REST v1."""

@@ -1,0 +1,1 @@
+"""The CarniTrack contract's server side: edges register, deliver events, ask for sessions, products and labels."""

@@ -1,0 +1,1 @@
+"""Printers at the sites, and labels to be printed on them."""

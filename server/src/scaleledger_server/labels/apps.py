@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class LabelsConfig(AppConfig):
+    """Names the app."""
+
+    name = "scaleledger_server.labels"

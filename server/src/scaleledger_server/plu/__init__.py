@@ -1,0 +1,1 @@
+"""Products as the scales know them, and the versions of their list."""

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class PluConfig(AppConfig):
+    """Names the app."""
+
+    name = "scaleledger_server.plu"
