@@ -1,0 +1,29 @@
+"""What every part of a running gateway is put together from."""
+
+import random
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaleledger.app.clock import SystemClock
+from scaleledger.app.supervisor import Supervisor
+from scaleledger.app.surroundings import Surroundings
+from scaleledger.config.model import Config
+from scaleledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The configuration and where it lies, the open store, and where parts are added. `path` is the configuration file.
+
+    What must be ended after all parts is pushed on `open_parts`.
+    """
+
+    path: Path
+    config: Config
+    store: Store
+    supervisor: Supervisor
+    around: Surroundings
+    clock: SystemClock
+    rng: random.Random
+    open_parts: AsyncExitStack
