@@ -24,8 +24,8 @@ from scaleledger.app.roster import Duties, Plan, Ports, Roster
 from scaleledger.app.station import Provenance, Source, Surroundings, WeighingStation
 from scaleledger.app.supervisor import Part, Supervisor
 from scaleledger.app.watch import Watch
-from scaleledger.bootstrap.base import Base
 from scaleledger.bootstrap.cloud import add_cloud
+from scaleledger.bootstrap.ground import Ground
 from scaleledger.bootstrap.listeners import add_listeners
 from scaleledger.config.assigned import ports_of, section_of
 from scaleledger.config.load import known_cards
@@ -111,9 +111,9 @@ async def run_gateway(
         around = Surroundings(clock, store.ledger, store.cards, _provenance(config))
         ever_approved = (await store.identity.load()).ever_approved
         workshop = _Workshop(around, reader, needs_approval=config.gateway.require_registration and not ever_approved)
-        base = Base(path, config, store, supervisor, around, clock, rng, open_parts)
-        await add_listeners(base)
-        await add_cloud(base)
+        ground = Ground(path, config, store, supervisor, around, clock, rng, open_parts)
+        await add_listeners(ground)
+        await add_cloud(ground)
         roster = _roster(supervisor, config, store, workshop)
         lifecycle = None
         if config.central is not None:

@@ -1,8 +1,8 @@
 """A CarniTrack cloud: delivery of events, sessions, offline batches."""
 
-from scaleledger.bootstrap.base import Base
+from scaleledger.bootstrap.ground import Ground
 
 
-async def add_cloud(base: Base) -> None:
+async def add_cloud(ground: Ground) -> None:
     """Add the parts of a CarniTrack uplink."""
-    assert base.config.carnitrack is None, "the cloud is not wired yet"
+    assert ground.config.carnitrack is None, "the cloud is not wired yet"

@@ -1,8 +1,8 @@
 """Scales that dial in: their listeners and the registry of devices."""
 
-from scaleledger.bootstrap.base import Base
+from scaleledger.bootstrap.ground import Ground
 
 
-async def add_listeners(base: Base) -> None:
+async def add_listeners(ground: Ground) -> None:
     """Add a part per listener."""
-    assert not base.config.listener, "listeners are not wired yet"
+    assert not ground.config.listener, "listeners are not wired yet"

@@ -13,7 +13,7 @@ from scaleledger.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class Ground:
     """The configuration and where it lies, the open store, and where parts are added. `path` is the configuration file.
 
     What must be ended after all parts is pushed on `open_parts`.
