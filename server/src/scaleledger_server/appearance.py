@@ -74,6 +74,14 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Products and labels",
+                "items": [
+                    _item("Products", "sell", "plu_product"),
+                    _item("Print jobs", "print", "labels_printjob"),
+                    _item("Printers", "local_printshop", "labels_printer"),
+                ],
+            },
+            {
                 "title": "People",
                 "items": [
                     _item("Users", "person", "auth_user"),

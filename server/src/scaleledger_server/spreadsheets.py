@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 from asgiref.sync import sync_to_async
@@ -11,6 +12,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LINES_PER_PIECE = 500
+BAD_LINES_SHOWN_MAX = 100
 BOM = "\ufeff"  # without it, spreadsheets take UTF-8 for the code page of their country
 
 
@@ -22,6 +24,46 @@ def safe(text: str) -> str:
 def plain(cell: str) -> str:
     """What `safe` was given."""
     return cell.removeprefix("'")
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with a file that came in: (line number, reason), no more of them than a person reads."""
+
+    bad: list[tuple[int, str]] = field(default_factory=list)
+
+    def refuse(self, number: int, reason: str) -> None:
+        if len(self.bad) < BAD_LINES_SHOWN_MAX:
+            self.bad.append((number, reason))
+
+
+def rows_of(content: bytes, needed: Sequence[str], faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file in UTF-8, each with its line number and its cells by the names in the first line.
+
+    Cells are as `plain` gives them. A file that is none, lacks one of the `needed` columns, or has a line of another
+    length is told to `faults`; that line is left out.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        faults.refuse(content[: error.start].count(b"\n") + 1, "is not UTF-8. Save the file as “CSV UTF-8”.")
+        return
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in text.partition("\n")[0] else ",")
+    try:
+        header = [name.strip().lower() for name in next(rows, [])]
+        if missing := [name for name in needed if name not in header]:
+            named = " and ".join(filter(None, [", ".join(needed[:-1]), needed[-1]]))
+            faults.refuse(1, f"must name the columns {named}; {', '.join(missing)} is missing.")
+            return
+        for row in rows:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(header):
+                faults.refuse(rows.line_num, f"has {len(row)} cells where the first line has {len(header)}.")
+                continue
+            yield rows.line_num, {name: plain(cell.strip()).strip() for name, cell in zip(header, row, strict=True)}
+    except csv.Error as error:
+        faults.refuse(rows.line_num, f"is no CSV: {error}.")
 
 
 def lines(header: list[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:

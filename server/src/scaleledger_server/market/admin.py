@@ -1,34 +1,21 @@
 """Where species, producers and cards are kept. Every change goes through the services, so that gateways hear of it."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
-from django.shortcuts import render
-from django.urls import reverse
-from unfold.admin import ModelAdmin  # type: ignore[import-untyped]  # it ships no types
-from unfold.decorators import action  # type: ignore[import-untyped]
+from django.http import HttpRequest
 
-from scaleledger_server import spreadsheets
+from scaleledger_server.list_admin import AsCsv, ThroughServices
 from scaleledger_server.market import card_lists, services
 from scaleledger_server.market.models import Producer, RfidCard, Species
 
 
-class MarketAdmin(ModelAdmin):  # type: ignore[misc]
-    """Saves and deletes through the services."""
+class MarketAdmin(ThroughServices):
+    """Market data."""
 
-    show_full_result_count = False
-    list_per_page = 50
-
-    def save_model(self, request: HttpRequest, obj: services.Row, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
-        services.save(obj)
-
-    def delete_model(self, request: HttpRequest, obj: services.Row) -> None:  # noqa: ARG002
-        services.remove(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:  # noqa: ARG002
-        services.remove_all(queryset)
+    services = services
 
 
 class WithCardCount(MarketAdmin):
@@ -63,9 +50,11 @@ class ProducerAdmin(WithCardCount):
 
 
 @admin.register(RfidCard)
-class RfidCardAdmin(MarketAdmin):
+class RfidCardAdmin(AsCsv, MarketAdmin):
     """Cards, singly or as a list."""
 
+    things = "cards"
+    columns_said = "uid, producer and species, and if you like producer_uuid and is_active. Producers and species must be known already"
     list_display = ["uid", "producer", "species", "is_active", "issued_at", "last_used_at"]
     list_filter = ["is_active", "species"]
     list_select_related = ["producer", "species"]
@@ -73,26 +62,9 @@ class RfidCardAdmin(MarketAdmin):
     autocomplete_fields = ["producer", "species"]
     readonly_fields = ["uuid", "last_used_at"]
     fields = ["uid", "producer", "species", "is_active", "issued_at", "uuid", "last_used_at"]
-    actions_list = ["import_page", "export"]
 
-    def has_import_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perms(["market.add_rfidcard", "market.change_rfidcard"])
+    def take(self, content: bytes) -> services.Imported:
+        return services.import_cards(content)
 
-    @action(description="Import a CSV file", url_path="import", permissions=["import"])  # type: ignore[untyped-decorator]
-    def import_page(self, request: HttpRequest) -> HttpResponse:
-        """A form for a CSV file; after sending it, what became of it."""
-        done = None
-        if request.method == "POST" and "file" in request.FILES:
-            content = request.FILES["file"].read()  # type: ignore[union-attr]  # one file under this name
-            done = services.import_cards(content)
-            if not done.bad:
-                words = f"{done.new} cards added, {done.changed} changed, {done.same} were the same already."
-                messages.success(request, words)
-                return HttpResponseRedirect(reverse("admin:market_rfidcard_changelist"))
-        context = {**self.admin_site.each_context(request), "title": "Import cards", "done": done, "opts": self.opts}
-        return render(request, "market/card_import.html", context, status=422 if done else 200)
-
-    @action(description="Export all as CSV", url_path="export", permissions=["view"])  # type: ignore[untyped-decorator]
-    def export(self, request: HttpRequest) -> StreamingHttpResponse:
-        """All cards as CSV."""
-        return spreadsheets.download(request, "cards.csv", card_lists.written())
+    def give(self) -> Iterator[str]:
+        return card_lists.written()

@@ -1,25 +1,18 @@
 """Cards as CSV: a whole list in or nothing, each bad line named with its number and reason; and out again."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from scaleledger_server import spreadsheets
 from scaleledger_server.market import queries
 from scaleledger_server.market.models import RfidCard
-from scaleledger_server.spreadsheets import plain, safe
-
-if TYPE_CHECKING:
-    from _csv import Reader
+from scaleledger_server.spreadsheets import Faults, rows_of, safe
 
 COLUMNS = ("uid", "producer", "species")
 OPTIONAL = ("producer_uuid", "is_active")
 EXPORTED = ["uid", "producer", "species", "producer_uuid", "is_active", "issued_at", "last_used_at"]
 YES, NO = {"1", "true", "yes", ""}, {"0", "false", "no"}
-BAD_LINES_SHOWN_MAX = 100
 UID_CHARS_MAX, NAME_CHARS_MAX = 50, 100
 
 
@@ -35,46 +28,18 @@ class Line:
 
 
 @dataclass(slots=True)
-class Reading:
-    """What a file holds, and what is wrong with it: (line number, reason)."""
+class Reading(Faults):
+    """What a file holds, and what is wrong with it."""
 
     lines: list[Line] = field(default_factory=list)
-    bad: list[tuple[int, str]] = field(default_factory=list)
-
-    def refuse(self, number: int, reason: str) -> None:
-        if len(self.bad) < BAD_LINES_SHOWN_MAX:
-            self.bad.append((number, reason))
 
 
 def read(content: bytes) -> Reading:
     """The file's lines, judged by themselves: form, lengths, a card that stands twice."""
     reading = Reading()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        broken = content[: error.start].count(b"\n") + 1
-        reading.refuse(broken, "is not UTF-8. Save the file as “CSV UTF-8”.")
-        return reading
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in text.partition("\n")[0] else ",")
-    try:
-        header = [name.strip().lower() for name in next(rows, [])]
-        if missing := [name for name in COLUMNS if name not in header]:
-            reading.refuse(1, f"must name the columns uid, producer and species; {', '.join(missing)} is missing.")
-            return reading
-        _read_lines(reading, rows, header)
-    except csv.Error as error:
-        reading.refuse(rows.line_num, f"is no CSV: {error}.")
-    return reading
-
-
-def _read_lines(reading: Reading, rows: "Reader", header: list[str]) -> None:
     seen: dict[str, int] = {}
-    for row in rows:
-        number = rows.line_num
-        if not any(cell.strip() for cell in row):
-            continue
-        cells = {name: plain(cell.strip()).strip() for name, cell in zip(header, row, strict=False)}
-        reason = _wrong(cells, len(row), len(header))
+    for number, cells in rows_of(content, COLUMNS, reading):
+        reason = _wrong(cells)
         if reason:
             reading.refuse(number, reason)
         elif cells["uid"] in seen:
@@ -84,11 +49,10 @@ def _read_lines(reading: Reading, rows: "Reader", header: list[str]) -> None:
             active = cells.get("is_active", "").lower() in YES
             producer = cells.get("producer_uuid", "").lower() or cells["producer"]
             reading.lines.append(Line(number, cells["uid"], producer, cells["species"], active))
+    return reading
 
 
-def _wrong(cells: dict[str, str], found: int, expected: int) -> str:
-    if found != expected:
-        return f"has {found} cells where the first line has {expected}."
+def _wrong(cells: dict[str, str]) -> str:
     if empty := [name for name in COLUMNS if not cells[name]]:
         return f"{empty[0]} is empty."
     if any("\0" in cell for cell in cells.values()):

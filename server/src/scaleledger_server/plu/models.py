@@ -43,4 +43,9 @@ class ListVersion(models.Model):
     mark = models.CharField(max_length=8, blank=True, default="")
 
     def __str__(self) -> str:
-        return str(self.number)
+        return self.tag
+
+    @property
+    def tag(self) -> str:
+        """The version's name: an ETag's text."""
+        return f"{self.number}-{self.mark}" if self.mark else str(self.number)
