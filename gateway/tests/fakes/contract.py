@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from fakes.outbox import START
-from scaleledger.uplinks.central.exchange import Answer
+from scaleledger.uplinks.exchange import Answer
 
 CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"
 SCHEMAS = {p.name: json.loads(p.read_text(encoding="utf-8")) for p in CONTRACTS.glob("*.schema.json")}

@@ -25,8 +25,8 @@ from scaleledger.domain.standing import (
 from scaleledger.domain.weighing import Head, Record
 from scaleledger.uplinks.central import enrolment, protocol
 from scaleledger.uplinks.central.enrolment import Offer
-from scaleledger.uplinks.central.exchange import Answer
 from scaleledger.uplinks.central.protocol import BatchNotOffered, BatchRefused, BatchTooLarge
+from scaleledger.uplinks.exchange import Answer
 
 
 def recorded(stated):

@@ -19,15 +19,8 @@ from scaleledger.domain.catalogue import Card, Catalogue
 from scaleledger.domain.errors import Disbelieved, NotOffered
 from scaleledger.domain.gateway import CardStanding
 from scaleledger.uplinks.central.enrolment import SELF
-from scaleledger.uplinks.central.exchange import (
-    Answer,
-    Request,
-    is_html,
-    no_answer,
-    object_in,
-    plain,
-    refuse_credentials,
-)
+from scaleledger.uplinks.central.exchange import no_answer, refuse_credentials
+from scaleledger.uplinks.exchange import Answer, Request, is_html, object_in, plain
 
 STATIONS = SELF + "stations/"
 CATALOGUE = "market/api/catalogue/"

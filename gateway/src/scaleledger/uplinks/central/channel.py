@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from scaleledger.domain.channel import Asked, LiveWeights, PortsScanned, Said
 from scaleledger.domain.errors import CredentialsRefused, LinkError, NotOffered
 from scaleledger.observe.log import get_logger
-from scaleledger.uplinks.central.carrier import USER_AGENT
+from scaleledger.uplinks.carrier import USER_AGENT
 from scaleledger.uplinks.central.client import CentralUplink
 from scaleledger.uplinks.central.messages import MESSAGE_MAX_BYTES, read_message, write_message
 

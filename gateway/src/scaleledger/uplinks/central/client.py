@@ -23,11 +23,11 @@ from scaleledger.domain.errors import CredentialsRefused, Disbelieved, LinkError
 from scaleledger.domain.standing import Alive, Claim, Introduction, Receipt, SignOfLife, Status
 from scaleledger.domain.weighing import Record
 from scaleledger.observe.failpoints import reach
+from scaleledger.uplinks.carrier import Carrier, wall_clock
 from scaleledger.uplinks.central import catalogue, enrolment, protocol
-from scaleledger.uplinks.central.carrier import Carrier, wall_clock
 from scaleledger.uplinks.central.enrolment import ChallengeSpent, Offer, Sign
-from scaleledger.uplinks.central.exchange import Answer, Request
 from scaleledger.uplinks.central.protocol import BatchNotOffered, BatchRefused, BatchTooLarge
+from scaleledger.uplinks.exchange import Answer, Request
 
 SINGLES = 40  # records per `deliver` where the centre takes one at a time
 SIDE_BY_SIDE = 4  # of those, POSTs under way at the same time

@@ -18,20 +18,8 @@ from typing import Any
 
 from scaleledger.domain.errors import ClaimRefused, Disbelieved, LinkError, NotOffered, RegistrationRefused
 from scaleledger.domain.standing import Claim, Introduction, Standing, Status
-from scaleledger.uplinks.central.exchange import (
-    Answer,
-    Request,
-    code_of,
-    detail_of,
-    instant,
-    is_hex,
-    is_html,
-    json_text,
-    no_answer,
-    object_in,
-    refuse_credentials,
-    words,
-)
+from scaleledger.uplinks.central.exchange import code_of, detail_of, is_hex, no_answer, refuse_credentials, words
+from scaleledger.uplinks.exchange import Answer, Request, instant, is_html, json_text, object_in
 
 GATEWAYS = "devices/api/gateways/"
 CHALLENGE = GATEWAYS + "challenge/"

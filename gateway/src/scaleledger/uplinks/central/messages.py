@@ -23,7 +23,7 @@ from scaleledger.domain.channel import (
     SyncStations,
 )
 from scaleledger.domain.ledger import weight_text
-from scaleledger.uplinks.central.exchange import json_text, time_text
+from scaleledger.uplinks.exchange import json_text, time_text
 
 MESSAGE_MAX_BYTES = 65_536
 STATIONS_MAX = 256

@@ -26,22 +26,18 @@ from scaleledger.domain.ledger import GENESIS
 from scaleledger.domain.standing import Alive, HostReport, Receipt, SignOfLife, StationRefused, StationReport
 from scaleledger.domain.weighing import Head, Record
 from scaleledger.uplinks.central.enrolment import GATEWAYS
-from scaleledger.uplinks.central.exchange import (
+from scaleledger.uplinks.central.exchange import is_hex, is_seq, no_answer, refuse_credentials, words
+from scaleledger.uplinks.exchange import (
     LATER,
     Answer,
     Request,
     instant,
-    is_hex,
     is_html,
     is_json,
-    is_seq,
     json_text,
-    no_answer,
     object_in,
     plain,
-    refuse_credentials,
     time_text,
-    words,
 )
 
 HEARTBEAT = GATEWAYS + "heartbeat/"

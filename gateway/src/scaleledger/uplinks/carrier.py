@@ -1,4 +1,4 @@
-"""What carries requests to the centre: one HTTP client for the process's life, bounded in time and size.
+"""What carries requests to a centre: one HTTP client for the process's life, bounded in time and size.
 
 TLS certificates are always verified. Redirects are not followed, cookies not kept, the environment's proxies not used: the
 token goes to the configured address and nowhere else.
@@ -16,10 +16,11 @@ import httpx2
 
 from scaleledger import __version__
 from scaleledger.domain.errors import LinkError
-from scaleledger.uplinks.central.exchange import Answer, Request
+from scaleledger.uplinks.exchange import Answer, Request
 
 ANSWER_MAX_BYTES = 1_000_000
 SILENCE_S = 5.0  # no byte for so long is a failure
+CONNECT_S = 5.0
 WHOLE_S = 30.0  # and so is an exchange that trickles on for so long
 USER_AGENT = f"scaleledger/{__version__}"
 
@@ -61,7 +62,7 @@ class Carrier:
         self._client = httpx2.AsyncClient(
             base_url=base_url,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(silence_s),
+            timeout=_patience(silence_s),
             verify=self.tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
@@ -71,7 +72,7 @@ class Carrier:
 
     def allow_silence(self, silence_s: float) -> None:
         """From now on so many seconds without a byte are a failure."""
-        self._client.timeout = httpx2.Timeout(silence_s)
+        self._client.timeout = _patience(silence_s)
 
     async def close(self) -> None:
         """Give the connections up."""
@@ -98,8 +99,15 @@ class Carrier:
         return Answer(response.status_code, found, body, self._now())
 
 
+def _patience(silence_s: float) -> httpx2.Timeout:
+    """A connection that is slow to open stays slow."""
+    return httpx2.Timeout(silence_s, connect=min(silence_s, CONNECT_S))
+
+
 def _headers(request: Request, signature: str) -> dict[str, str]:
-    headers = {"Content-Type": "application/json"} if request.body else {}
+    headers = dict(request.headers)
+    if request.body:
+        headers["Content-Type"] = "application/json"
     if request.token:
         headers["Authorization"] = f"Bearer {request.token}"
     if signature:
