@@ -32,15 +32,21 @@ class SessionMoved:
 
 @dataclass(frozen=True, slots=True)
 class SessionList:
-    """All sessions that are not over, and, where the cloud tells them, those that ended lately. What is in neither is over."""
+    """All sessions that are not over, and, where the cloud tells them, those that ended lately. What is in neither is over.
+
+    `devices`: of which devices (a cloud that is asked by device says nothing of the others); None: of all.
+    """
 
     sessions: tuple[WorkSession, ...]
     ended: tuple[SessionMoved, ...] = ()
+    devices: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionsUnchanged:
-    """The cloud answered, and the last list still holds."""
+    """The cloud answered, and the last list still holds; of these devices, or of all."""
+
+    devices: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
