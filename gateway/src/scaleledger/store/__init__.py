@@ -29,6 +29,7 @@ from scaleledger.store.offline import verify_file
 from scaleledger.store.opening import Opening, prepare
 from scaleledger.store.orm import Orm
 from scaleledger.store.outbox import Outbox, read_books
+from scaleledger.store.plu import PluShelf
 from scaleledger.store.signing import SigningKey, signed_by
 from scaleledger.store.weighings import Weighings
 from scaleledger.store.writer import Added, Writer
@@ -63,6 +64,7 @@ class Store:
         self.identity: Identity
         self.cards: Cards
         self.assignment: Assigned
+        self.plu: PluShelf
 
     @classmethod
     async def open(
@@ -98,6 +100,7 @@ class Store:
             store.cards = Cards(folder.database, await reader.run(read_cards))
             parts.callback(store.cards.close)
             store.assignment = Assigned(orm)
+            store.plu = PluShelf(orm)
             store.identity = Identity(orm, key, clock, row, path)
             store._writer = Writer(folder.database, key, gateway=row.mac_address, software=software, note=store._note)
             store.ledger = Weighings(store._writer, reader)
