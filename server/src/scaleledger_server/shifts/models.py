@@ -30,14 +30,19 @@ class Site(models.Model):
 
 
 class Edge(models.Model):
-    """One edge, named by the uuid that this server gave it. Its records, alarms and approval are those of `gateway`."""
+    """One edge, named by the uuid that this server gave it. Its records, alarms and approval are those of `gateway`.
+
+    `keyed`: it showed a key once, so it is not believed without one again. `key_digest` is that of a key of its own, "" if
+    it shows its site's. A gateway that was never approved is forgotten after a day, and its edge with it.
+    """
 
     edge_id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    gateway = models.OneToOneField(Gateway, on_delete=models.PROTECT, related_name="edge")
+    gateway = models.OneToOneField(Gateway, on_delete=models.CASCADE, related_name="edge")
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="edges", null=True, blank=True)
     version = models.CharField(max_length=30, blank=True, default="")
     capabilities = models.JSONField(default=list, blank=True)
     key_digest = models.CharField(max_length=64, blank=True, default="")
+    keyed = models.BooleanField("shows a key", default=False)
     reported = models.JSONField(default=dict, blank=True)
     registered_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(null=True, blank=True)

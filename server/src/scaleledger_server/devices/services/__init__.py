@@ -10,7 +10,15 @@ from typing import Any
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.devices.services.alarms import watch
 from scaleledger_server.devices.services.anchors import alarm_head, keep_alarm, raise_anchor
-from scaleledger_server.devices.services.enrolment import Enrolment, Proof, enrol, give_challenge, make_claim
+from scaleledger_server.devices.services.enrolment import (
+    Enrolment,
+    Proof,
+    enrol,
+    give_challenge,
+    make_claim,
+    read_claim,
+    use_claim,
+)
 from scaleledger_server.devices.services.gateways import (
     Registration,
     approve,
@@ -47,6 +55,7 @@ __all__ = [
     "note_use",
     "on_heartbeat_answer",
     "raise_anchor",
+    "read_claim",
     "register",
     "replace_identity",
     "revoke",
@@ -54,5 +63,6 @@ __all__ = [
     "save_station",
     "still_waits",
     "token_ends_at",
+    "use_claim",
     "watch",
 ]

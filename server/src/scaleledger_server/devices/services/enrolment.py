@@ -79,7 +79,7 @@ def enrol(asked: Registration, proof: Proof, now: datetime) -> Enrolment:
     code = _claimed(asked, proof, now) if proof.claim_id else None
     gateway, created = register(asked, now, claimed=code is not None)
     if code is not None:
-        _claim(gateway, code, now)
+        use_claim(gateway, code, now)
     if gateway.status != Gateway.Status.ACTIVE:
         return Enrolment(gateway, created)
     how = AccessToken.How.PROOF if code is None else AccessToken.How.CLAIM
@@ -103,11 +103,7 @@ def _claimed(asked: Registration, proof: Proof, now: datetime) -> ClaimCode:
 
     The try is counted first and given back when it was right, so that guesses sent at the same time count all the same.
     """
-    usable = ClaimCode.objects.filter(
-        code_id=proof.claim_id, used_at__isnull=True, expires_at__gt=now, tries__lt=CLAIM_TRIES_MAX
-    )
-    counted = usable.update(tries=F("tries") + 1)
-    code = ClaimCode.objects.filter(code_id=proof.claim_id).first() if counted else None
+    code = _tried(proof.claim_id, now)
     digest = code.digest if code is not None else _NO_CODE
     right = hmac.compare_digest(
         claim_mac(digest, asked.mac_address, asked.public_key, proof.challenge), proof.claim_mac
@@ -119,8 +115,31 @@ def _claimed(asked: Registration, proof: Proof, now: datetime) -> ClaimCode:
     return code
 
 
+def _tried(code_id: str, now: datetime) -> ClaimCode | None:
+    """The code of this id if it can be used, one more try of it counted."""
+    usable = ClaimCode.objects.filter(
+        code_id=code_id, used_at__isnull=True, expires_at__gt=now, tries__lt=CLAIM_TRIES_MAX
+    )
+    counted = usable.update(tries=F("tries") + 1)
+    return ClaimCode.objects.filter(code_id=code_id).first() if counted else None
+
+
+def read_claim(text: str, remote_address: str, now: datetime) -> ClaimCode:
+    """The code that a person typed at a client which sends it as it is. Raises Refusal `claim_wrong`, and counts the try."""
+    parts = split_claim(text)
+    code = _tried(parts[0], now) if parts is not None else None
+    digest = code.digest if code is not None else _NO_CODE
+    right = parts is not None and hmac.compare_digest(parts[1], digest)
+    if code is None or not right:
+        log.warning("a claim was refused (from %s)", remote_address)
+        raise _claim_wrong()
+    ClaimCode.objects.filter(pk=code.pk).update(tries=F("tries") - 1)
+    return code
+
+
 @transaction.atomic
-def _claim(gateway: Gateway, code: ClaimCode, now: datetime) -> None:
+def use_claim(gateway: Gateway, code: ClaimCode, now: datetime) -> None:
+    """Spend the code on this gateway, which is approved by it. Raises Refusal `claim_wrong` when it is spent already."""
     if not ClaimCode.objects.filter(pk=code.pk, used_at__isnull=True).update(used_at=now, used_by=gateway):
         raise _claim_wrong()
     approve(gateway, code.name)

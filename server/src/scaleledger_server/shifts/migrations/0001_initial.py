@@ -37,10 +37,11 @@ class Migration(migrations.Migration):
                 ('version', models.CharField(blank=True, default='', max_length=30)),
                 ('capabilities', models.JSONField(blank=True, default=list)),
                 ('key_digest', models.CharField(blank=True, default='', max_length=64)),
+                ('keyed', models.BooleanField(default=False, verbose_name='shows a key')),
                 ('reported', models.JSONField(blank=True, default=dict)),
                 ('registered_at', models.DateTimeField()),
                 ('last_seen_at', models.DateTimeField(blank=True, null=True)),
-                ('gateway', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='edge', to='devices.gateway')),
+                ('gateway', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='edge', to='devices.gateway')),
                 ('site', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='edges', to='shifts.site')),
             ],
             options={
