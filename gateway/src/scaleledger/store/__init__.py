@@ -23,8 +23,10 @@ from scaleledger.store.assignment import Assigned
 from scaleledger.store.cards import Cards, read_cards
 from scaleledger.store.claim import leave_claim
 from scaleledger.store.connection import checkpoints, entries
+from scaleledger.store.edge_identity import EdgeIdentity
 from scaleledger.store.folder import Folder
 from scaleledger.store.identity import Identity, ensure_row
+from scaleledger.store.logins import Logins
 from scaleledger.store.offline import verify_file
 from scaleledger.store.opening import Opening, prepare
 from scaleledger.store.orm import Orm
@@ -64,6 +66,7 @@ class Store:
         self.identity: Identity
         self.cards: Cards
         self.assignment: Assigned
+        self.logins: Logins
         self.plu: PluShelf
 
     @classmethod
@@ -100,6 +103,8 @@ class Store:
             store.cards = Cards(folder.database, await reader.run(read_cards))
             parts.callback(store.cards.close)
             store.assignment = Assigned(orm)
+            store.logins = Logins(orm, clock)
+            store.edge_identity = EdgeIdentity(orm, key)
             store.plu = PluShelf(orm)
             store.identity = Identity(orm, key, clock, row, path)
             store._writer = Writer(folder.database, key, gateway=row.mac_address, software=software, note=store._note)

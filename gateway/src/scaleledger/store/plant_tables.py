@@ -168,3 +168,15 @@ class Login(Model):
 
     class Meta:
         table = "logins"
+
+
+class ApiToken(Model):
+    """A token of a program that uses the dashboard's API; `digest` is the token's SHA-256, in hex."""
+
+    name = fields.CharField(50, primary_key=True)
+    digest = fields.CharField(64)
+    role = fields.CharField(10)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "api_tokens"

@@ -147,4 +147,14 @@ class Migration(migrations.Migration):
             ],
             options={"table": "logins", "app": "ledger"},
         ),
+        ops.CreateModel(
+            name="ApiToken",
+            fields=[
+                ("name", fields.CharField(50, primary_key=True)),
+                ("digest", fields.CharField(64)),
+                ("role", fields.CharField(10)),
+                ("created_at", fields.DatetimeField()),
+            ],
+            options={"table": "api_tokens", "app": "ledger"},
+        ),
     ]
