@@ -46,7 +46,10 @@ class RejectedLine(Model):
 
 
 class CachedSession(Model):
-    """A work session as the cloud told it last; `changes` is JSON: [[time, status, reason], …]."""
+    """A work session as the cloud told it last; `changes` is JSON: [[time, status, reason], …].
+
+    `disputed` is JSON, [[device, since, until or null], …]: events in these times are still to be looked at.
+    """
 
     session_id = fields.CharField(100, primary_key=True)
     device_id = fields.CharField(64)
@@ -57,6 +60,7 @@ class CachedSession(Model):
     status = fields.CharField(10)
     changes = fields.TextField()
     confirmed_at = fields.DatetimeField()
+    disputed = fields.TextField(db_default="[]")
 
     class Meta:
         table = "work_sessions"

@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
                 ("status", fields.CharField(10)),
                 ("changes", fields.TextField()),
                 ("confirmed_at", fields.DatetimeField()),
+                ("disputed", fields.TextField(db_default="[]")),
             ],
             options={"table": "work_sessions", "app": "ledger"},
         ),
