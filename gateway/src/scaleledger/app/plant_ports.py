@@ -66,6 +66,18 @@ class EventHistory(Protocol):
         ...
 
 
+class EdgeIdentity(Protocol):
+    """Where the name that a cloud gave this gateway is kept over restarts: small texts by key, sealed at rest."""
+
+    async def load(self, key: str) -> str:
+        """The text kept under this key; "" if there is none."""
+        ...
+
+    async def keep(self, key: str, text: str) -> None:
+        """Durable when it returns."""
+        ...
+
+
 class Cloud(Protocol):
     """The side of a CarniTrack uplink that is not the delivery of events. Every call raises LinkError when nothing came of it."""
 

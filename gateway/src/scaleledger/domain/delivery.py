@@ -10,12 +10,14 @@ class Outcome(StrEnum):
     """What became of one record at the centre.
 
     ACKED: the centre named it as held. RETRY: nothing is known, send it again with the same uuid. QUARANTINE: the centre
-    refused this record for what it is; it is set aside, visible and exportable, and the others go on.
+    refused this record for what it is; it is set aside, visible and exportable, and the others go on. NOT_OWED: the uplink's
+    contract has no place for this kind of record; it is settled here, and does not count as held there.
     """
 
     ACKED = "acked"
     RETRY = "retry"
     QUARANTINE = "quarantine"
+    NOT_OWED = "not-owed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,15 +144,17 @@ class Outbox:
         standing = self._standing(uplink)
         acked: list[int] = []
         refused: list[tuple[int, str, str]] = []
+        moved = False
         for item in outcomes:
             if item.outcome is Outcome.RETRY or item.seq <= standing.position or item.seq in standing.beyond:
                 continue
             standing.beyond.add(item.seq)
+            moved = True
             if item.outcome is Outcome.ACKED:
                 acked.append(item.seq)
-            else:
+            elif item.outcome is Outcome.QUARANTINE:
                 refused.append((item.seq, item.reason[:REASON_CHARS_MAX], ledger.time_text(self._clock.now())))
-        if not acked and not refused:
+        if not moved:
             return
         standing.refused.update(seq for seq, _, _ in refused)
         self._advance(standing)
@@ -210,7 +212,7 @@ class Outbox:
         return self._head.seq
 
     async def counts(self, uplink: str) -> Counts:
-        """The books. `by_station` counts the queued ones; it is empty above 10,000 of them."""
+        """The books. `by_station` counts the queued ones; it is empty above 10,000 of them. `sent` has those not owed too."""
         standing = self._standing(uplink)
         missing = sum(min(high, standing.position) - low + 1 for low, high in self._gaps if low <= standing.position)
         settled = standing.position - missing + len(standing.beyond)
