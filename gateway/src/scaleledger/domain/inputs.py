@@ -66,8 +66,13 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class AckAsked:
+    """A device asks whether what it sent before was kept. It comes behind the facts of what it asks about."""
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedWeighing:
-    """A weighing that the scale itself completed and sent (label scales). Decimals as printed."""
+    """A weighing that the scale itself completed and sent (label scales). Decimals as printed; `fields` are its texts."""
 
     gross: Decimal | None
     tare: Decimal | None
@@ -86,5 +91,14 @@ class Problem:
 
 
 Fact = (
-    Reading | CardSeen | KeysEntered | DeviceState | SpeechEnded | Registration | Heartbeat | FinishedWeighing | Problem
+    Reading
+    | CardSeen
+    | KeysEntered
+    | DeviceState
+    | SpeechEnded
+    | Registration
+    | Heartbeat
+    | AckAsked
+    | FinishedWeighing
+    | Problem
 )

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from scaleledger.wire.driver import Driver
 
 NAMES = {
+    "dp401-csv": "scaleledger.drivers.dp401",
     "fg-150kal": "scaleledger.drivers.fg150kal",
     "rfid-em4100": "scaleledger.drivers.rfid_em4100",
     "st-gs-comma": "scaleledger.drivers.st_gs_comma",

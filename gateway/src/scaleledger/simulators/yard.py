@@ -32,7 +32,7 @@ from scaleledger.simulators.suwol1000 import SuwolStation
 from scaleledger.simulators.suwol_device import SuwolDevice
 from scaleledger.simulators.talker import Manner, Talker, Wheel
 
-TALKERS = tuple(name for name in NAMES if name not in {"suwol-1000", "rfid-em4100"})
+TALKERS = tuple(name for name in NAMES if name not in {"dp401-csv", "suwol-1000", "rfid-em4100"})
 """Drivers of indicators that send by themselves."""
 
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from scaleledger.domain.inputs import (
+    AckAsked,
     CardSeen,
     DeviceState,
     Fact,
@@ -37,15 +38,23 @@ def fact_to_json(fact: Fact) -> dict[str, Any]:
             return _state(fact)
         case SpeechEnded(clip, heard):
             return {"type": "speech", "clip": clip, "heard": heard}
-        case Registration(device):
-            return {"type": "registration", "device": device}
-        case Heartbeat():
-            return {"type": "heartbeat"}
+        case Registration() | Heartbeat() | AckAsked():
+            return _word(fact)
         case FinishedWeighing(gross, tare, net, unit, named):
             weights = {"gross": _text(gross), "tare": _text(tare), "net": _text(net)}
             return {"type": "weighing", **weights, "unit": unit, "fields": dict(named)}
         case Problem(reason, raw):
             return {"type": "problem", "reason": reason, "raw": raw.hex()}
+
+
+def _word(said: Registration | Heartbeat | AckAsked) -> dict[str, Any]:
+    match said:
+        case Registration(device):
+            return {"type": "registration", "device": device}
+        case Heartbeat():
+            return {"type": "heartbeat"}
+        case AckAsked():
+            return {"type": "ack-asked"}
 
 
 def _state(state: DeviceState) -> dict[str, Any]:
