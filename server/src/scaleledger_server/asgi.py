@@ -13,9 +13,10 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 _http = get_asgi_application()  # sets Django up, so it comes before everything that imports models
 
 from scaleledger_server.limits import Application, BoundedRequests  # noqa: E402
+from scaleledger_server.live.cut_stream import CutStreams  # noqa: E402
 from scaleledger_server.live.lifespan import WithLive  # noqa: E402
 from scaleledger_server.live.routing import sockets  # noqa: E402
 from scaleledger_server.threads import OnThreads  # noqa: E402
 
-_requests = BoundedRequests(OnThreads(cast("Application", _http)))
+_requests = CutStreams(BoundedRequests(OnThreads(cast("Application", _http))))
 application = WithLive(cast("Application", ProtocolTypeRouter({"http": _requests, "websocket": sockets})))

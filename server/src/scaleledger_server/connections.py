@@ -42,6 +42,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._taken += 1
         super().resume_writing()
 
+    def shutdown(self) -> None:
+        stopping = self.app_state.get("stopping")
+        if stopping is not None:
+            stopping.set()  # an answer that would go on for hours ends by this
+        super().shutdown()
+
     def handle_websocket_upgrade(self) -> None:
         self._look_no_more()  # sockets have pings of their own
         super().handle_websocket_upgrade()

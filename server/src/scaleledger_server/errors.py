@@ -13,7 +13,7 @@ from collections.abc import Callable
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-API_PATHS = ("/devices/api", "/api", "/market/api", "/weighing/api")
+API_PATHS = ("/devices/api", "/api", "/market/api", "/weighing/api", "/shifts/api")
 
 
 class Refusal(Exception):

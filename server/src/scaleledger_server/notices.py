@@ -7,7 +7,7 @@ the layer and nobody waits for them; a command, which has none, sends them itsel
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 log = logging.getLogger(__name__)
 
 EVERY_GATEWAY = "gateways"
+EVERY_EDGE = "edges"
 VIEWERS = "viewers"
 SEND_TIMEOUT_S = 2.0
 
@@ -36,6 +37,11 @@ def provisioning_group(mac_address: str) -> str:
     return f"provisioning.{mac_address.replace(':', '')}"
 
 
+def session_group(session_id: str) -> str:
+    """The group of the pages that show one work session; the id as a uuid is printed."""
+    return f"session.{session_id.replace('-', '')}"
+
+
 def tell_gateway(gateway_id: int, type_: str, payload: Any = None) -> None:
     """Say `channel_to_gateway` of the contract to one gateway, after the commit."""
     _after_commit(gateway_group(gateway_id), _say(type_, payload))
@@ -44,6 +50,27 @@ def tell_gateway(gateway_id: int, type_: str, payload: Any = None) -> None:
 def tell_every_gateway(type_: str) -> None:
     """Say it to all gateways, after the commit."""
     _after_commit(EVERY_GATEWAY, _say(type_, None))
+
+
+def tell_edge(gateway_id: int, type_: str, payload: Any) -> None:
+    """Say a message of contracts/carnitrack.md to the edge of this gateway, after the commit."""
+    tell_gateway(gateway_id, type_, payload)
+
+
+def tell_every_edge(type_: str, payload: Any) -> None:
+    """Say it to all edges, after the commit: `plu_updated`, `config_update`."""
+    _after_commit(EVERY_EDGE, _say(type_, payload))
+
+
+def tell_cuts(session_ids: Collection[str]) -> None:
+    """Cuts of these work sessions (uuids as text) were stored, or were moved there or away: who shows them looks again."""
+    for session_id in sorted(set(session_ids)):
+        _after_commit(session_group(session_id), {"type": "session.cuts"})
+
+
+def tell_session(session_id: str) -> None:
+    """A work session began, paused, went on or ended: who shows it looks again, after the commit."""
+    _after_commit(session_group(session_id), {"type": "session.changed"})
 
 
 def end_gateway(gateway_id: int) -> None:

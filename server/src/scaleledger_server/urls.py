@@ -51,6 +51,8 @@ urlpatterns = [
     path("", include("scaleledger_server.weighing.urls")),
     path("admin/second-factor/", include("scaleledger_server.people.urls")),
     path("", include("scaleledger_server.live.urls")),
+    path("", include("scaleledger_server.shifts.urls")),
+    path("", include("scaleledger_server.edges.urls")),
     path("admin/", admin.site.urls),
     re_path(r"^admin$", RedirectView.as_view(pattern_name="admin:index")),
     path("", api.urls),

@@ -41,16 +41,25 @@ async def turn_away(_scope: Message, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close"})
 
 
+def allowed_host(scope: Message) -> bool:
+    """Whether the Host header is a name of this server."""
+    domain, _ = split_domain_port(_host(scope))
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+def _host(scope: Message) -> str:
+    host: bytes = dict(scope["headers"]).get(b"host", b"")
+    return host.decode("latin-1").lower()
+
+
 def _allowed(scope: Message) -> bool:
     headers = dict(scope["headers"])
-    host = headers.get(b"host", b"").decode("latin-1").lower()
-    domain, _ = split_domain_port(host)
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+    if not allowed_host(scope):
         return False
     origin = headers.get(b"origin", b"").decode("latin-1").lower()
     if not origin:
         return not scope["path"].startswith("/ws/live/")
-    return origin in settings.CSRF_TRUSTED_ORIGINS or _host_of(origin) == host
+    return origin in settings.CSRF_TRUSTED_ORIGINS or _host_of(origin) == _host(scope)
 
 
 def _host_of(origin: str) -> str | None:

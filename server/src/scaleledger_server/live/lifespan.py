@@ -28,7 +28,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class WithLive:
-    """An ASGI application around another: serves `lifespan`, and gives sockets `switchboard`, `hub` and `feed` as state."""
+    """An ASGI application around another: serves `lifespan`, and gives sockets `switchboard`, `hub`, `feed` as state, and `stopping`."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -40,7 +40,7 @@ class WithLive:
         await receive()
         live = Live(cast("Layer", get_channel_layer()))
         live.start()
-        scope["state"].update(switchboard=live.switchboard, hub=live.hub, feed=live.feed)
+        scope["state"].update(switchboard=live.switchboard, hub=live.hub, feed=live.feed, stopping=asyncio.Event())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await live.stop()

@@ -1,0 +1,12 @@
+from django.urls import path
+
+from scaleledger_server.shifts import pages
+from scaleledger_server.shifts.api import api
+
+urlpatterns = [
+    path("shifts/", pages.scales, name="shifts"),
+    path("shifts/login/", pages.login, name="shifts-login"),
+    path("shifts/scales/<int:scale_id>/", pages.scale, name="shifts-scale"),
+    path("shifts/sessions/<uuid:session_id>/", pages.session, name="shifts-session"),
+    path("shifts/api/", api.urls),
+]
