@@ -2,79 +2,35 @@
 
 import asyncio
 
+from scaleledger.simulators.way import Way
 
-class FaultyWay:
-    """Listens on one port for its whole life as the address of `target`. `become` one of AWAY, SILENT, BROKEN, CLEAR."""
+
+class FaultyWay(Way):
+    """`become` one of AWAY, SILENT, BROKEN, CLEAR."""
 
     AWAY, SILENT, BROKEN, CLEAR = "away", "silent", "broken", "clear"
 
     def __init__(self, target_port):
-        self.target_port = target_port
-        self.port = 0
+        super().__init__(target_port)
         self.kind = self.AWAY
         self.seen = {self.SILENT: 0, self.BROKEN: 0, self.CLEAR: 0}
         self.changed = asyncio.Condition()
-        self._server = None
-        self._writers = set()
-        self._tasks = set()
-
-    async def __aenter__(self):
-        await self._listen()
-        await self.become(self.AWAY)
-        return self
-
-    async def __aexit__(self, *_):
-        await self.become(self.AWAY)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def become(self, kind):
         self.kind = kind
-        for writer in list(self._writers):
-            writer.transport.abort()
-        if kind == self.AWAY:
-            if self._server is not None:
-                self._server.close()
-                await self._server.wait_closed()
-                self._server = None
-        elif self._server is None:
-            await self._listen()
+        self.end_connections()
+        await (self.cut() if kind == self.AWAY else self.mend())
 
     async def requests(self, kind, number):
         """Wait until so many requests met this kind of way."""
         async with self.changed:
             await self.changed.wait_for(lambda: self.seen[kind] >= number)
 
-    async def _listen(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _serve(self, reader, writer):
-        self._tasks.add(asyncio.current_task())
-        self._writers.add(writer)
-        try:
-            await self._answer(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._writers.discard(writer)
-            self._tasks.discard(asyncio.current_task())
-            writer.transport.abort()
-
-    async def _answer(self, reader, writer):
+    async def serve(self, reader, writer):
         kind = self.kind
         if kind == self.CLEAR:
             await self._note(kind)
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
-            self._writers.add(far_writer)
-            try:
-                pumps = [asyncio.create_task(_pump(a, b)) for a, b in ((reader, far_writer), (far_reader, writer))]
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-            finally:
-                self._writers.discard(far_writer)
-                far_writer.transport.abort()
+            await super().serve(reader, writer)
             return
         while await reader.readuntil(b"\r\n\r\n"):
             await self._note(kind)
@@ -91,12 +47,6 @@ class FaultyWay:
         async with self.changed:
             self.seen[kind] += 1
             self.changed.notify_all()
-
-
-async def _pump(reader, writer):
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
 
 
 class Overheard(FaultyWay):
@@ -120,8 +70,8 @@ class Overheard(FaultyWay):
                 if before == self.spoken:
                     return
 
-    async def _answer(self, reader, writer):
-        await super()._answer(_Ear(self, reader), writer)
+    async def serve(self, reader, writer):
+        await super().serve(_Ear(self, reader), writer)
 
 
 class _Ear:

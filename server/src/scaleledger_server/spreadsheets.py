@@ -41,7 +41,7 @@ def rows_of(content: bytes, needed: Sequence[str], faults: Faults) -> Iterator[t
     """The rows of a CSV file in UTF-8, each with its line number and its cells by the names in the first line.
 
     Cells are as `plain` gives them. A file that is none, lacks one of the `needed` columns, or has a line of another
-    length is told to `faults`; that line is left out.
+    length or with a NUL is told to `faults`; that line is left out.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -60,6 +60,9 @@ def rows_of(content: bytes, needed: Sequence[str], faults: Faults) -> Iterator[t
                 continue
             if len(row) != len(header):
                 faults.refuse(rows.line_num, f"has {len(row)} cells where the first line has {len(header)}.")
+                continue
+            if any("\0" in cell for cell in row):
+                faults.refuse(rows.line_num, "holds a character that cannot be stored.")
                 continue
             yield rows.line_num, {name: plain(cell.strip()).strip() for name, cell in zip(header, row, strict=True)}
     except csv.Error as error:

@@ -32,5 +32,5 @@ class Family(Protocol):
 
 def family(name: str) -> Family:
     """A family's writer; KeyError for an unknown one."""
-    module: Family = importlib.import_module(FAMILIES[name])  # type: ignore[assignment]
+    module: Family = importlib.import_module(FAMILIES[name])
     return module

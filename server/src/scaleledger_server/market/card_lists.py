@@ -55,8 +55,6 @@ def read(content: bytes) -> Reading:
 def _wrong(cells: dict[str, str]) -> str:
     if empty := [name for name in COLUMNS if not cells[name]]:
         return f"{empty[0]} is empty."
-    if any("\0" in cell for cell in cells.values()):
-        return "holds a character that cannot be stored."
     if len(cells["uid"]) > UID_CHARS_MAX:
         return f"the uid is longer than {UID_CHARS_MAX} characters."
     if len(cells["producer"]) > NAME_CHARS_MAX or len(cells["species"]) > NAME_CHARS_MAX:
