@@ -5,11 +5,14 @@ import contextlib
 import signal
 import sys
 import tempfile
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import click
 
 from scaleledger.drivers import NAMES
+from scaleledger.simulators.dp401 import Exchange
 from scaleledger.simulators.faults import FAULTS
 from scaleledger.simulators.journal import Journal, Tally
 from scaleledger.simulators.ports import open_port
@@ -31,7 +34,16 @@ LAST_BOX_S = 60.0
 )
 @click.option("--cards", default="", metavar="A,B", help="Cards to tap in turn (suwol-1000, rfid-em4100).")
 @click.option("--fault", "faults", multiple=True, type=click.Choice(list(FAULTS)), help="What is broken (suwol-1000).")
-@click.option("--boxes", default=0, type=click.IntRange(0), help="How many boxes to carry (suwol-1000); 0 is no end.")
+@click.option(
+    "--boxes", default=0, type=click.IntRange(0), help="How many to weigh (suwol-1000, dp401-csv); 0 is no end."
+)
+@click.option("--device", "device_id", default="SCALE-01", metavar="SCALE-NN", help="How it registers (dp401-csv).")
+@click.option(
+    "--exchange",
+    default="confirmed",
+    type=click.Choice([exchange.value for exchange in Exchange]),
+    help="How it tells a cut (dp401-csv).",
+)
 @click.option("--pace", default=1.0, type=click.FloatRange(0, 10), help="1 sends as slowly as 9600 baud, 0 at once.")
 @click.option("--seed", default=0, help="The same seed plays the same loads.")
 @click.option(
@@ -53,6 +65,8 @@ def command(  # noqa: PLR0913 - one argument per option
     cards: str,
     faults: tuple[str, ...],
     boxes: int,
+    device_id: str,
+    exchange: str,
     pace: float,
     seed: int,
     seconds: float,
@@ -65,6 +79,7 @@ def command(  # noqa: PLR0913 - one argument per option
     scaleledger simulate suwol-1000 --on pty:/tmp/dock-1 --cards A1B2C3D4,00000042
     scaleledger simulate fg-150kal --on tcp-listen://127.0.0.1:4001 --rate 5 --scenario pallet
     scaleledger simulate rfid-em4100 --on pty:/tmp/reader --cards 62E3086CED
+    scaleledger simulate dp401-csv --on tcp://127.0.0.1:8899 --device SCALE-07
     """
     spec = StationSpec(
         device,
@@ -76,7 +91,11 @@ def command(  # noqa: PLR0913 - one argument per option
         faults=faults,
         boxes=boxes,
         pace=pace,
+        device=device_id,
+        exchange=exchange,
     )
+    if device == "dp401-csv":
+        spec = replace(spec, division=Decimal(1), unit="g")
     try:
         open_port(place)
         journal = Journal(journal_path, say=None if quiet else click.echo)

@@ -21,6 +21,7 @@ from typing import Self
 from scaleledger.domain.inputs import CardSeen
 from scaleledger.domain.reading import Reading
 from scaleledger.drivers import NAMES, rfid_em4100
+from scaleledger.simulators.dp401 import Exchange, LabelManner, LabelScale, cuts
 from scaleledger.simulators.faults import combine
 from scaleledger.simulators.journal import Journal
 from scaleledger.simulators.porter import Porter
@@ -43,7 +44,9 @@ class StationSpec:
     `driver` is a name of the drivers' table. `on` is where it is plugged in (see `ports.open_port`); empty: a pty named after
     the station in the simulation's directory. `cards` are tapped in turn; a talker needs `reader_on`, the port of an EM4100
     reader, for them. `faults`, `boxes` (0: no end), `rest_s`, `patience_s`, `tries` and `pace` are for a SUWOL-1000;
-    `scenario`, `rate_hz` and `pieces` for a talker.
+    `scenario`, `rate_hz` and `pieces` for a talker. A DP-401 dials the address `on`, registers as `device` and tells its cuts
+    in the manner of `exchange` (confirmed or plain); `boxes`, `rest_s`, `patience_s`, `tries` are its cuts, and as many digits
+    stand behind its point as behind that of `division`.
     """
 
     name: str
@@ -62,6 +65,8 @@ class StationSpec:
     patience_s: float = 12.0
     tries: int = 4
     pace: float = 1.0
+    device: str = "SCALE-01"
+    exchange: str = "confirmed"
 
 
 class Simulation:
@@ -84,6 +89,7 @@ class Simulation:
         self.talkers: dict[str, Talker] = {}
         self.stations: dict[str, SuwolStation] = {}
         self.readers: dict[str, TagReader] = {}
+        self.label_scales: dict[str, LabelScale] = {}
         self._specs = specs
         self._seed = seed
         self._directory = directory
@@ -111,12 +117,16 @@ class Simulation:
             talker.finish()
         await asyncio.gather(
             *(station.finish() for station in self.stations.values()),
+            *(scale.finish() for scale in self.label_scales.values()),
             *(talker.idle.wait() for talker in self.talkers.values()),
         )
 
     async def wait_done(self) -> None:
-        """Wait until every porter with a limited number of boxes has carried them; talkers go on."""
-        await asyncio.gather(*(station.wait_done() for station in self.stations.values()))
+        """Wait until all who have a limited number of boxes or cuts to weigh have done so; talkers go on."""
+        await asyncio.gather(
+            *(station.wait_done() for station in self.stations.values()),
+            *(scale.wait_done() for scale in self.label_scales.values()),
+        )
 
     async def close(self) -> None:
         """Unplug everything at once, as it stands."""
@@ -124,8 +134,9 @@ class Simulation:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        devices: list[SuwolStation | Talker | TagReader] = [
+        devices: list[SuwolStation | LabelScale | Talker | TagReader] = [
             *self.stations.values(),
+            *self.label_scales.values(),
             *self.talkers.values(),
             *self.readers.values(),
         ]
@@ -141,6 +152,8 @@ class Simulation:
                 await self._open_station(spec, port, rng)
             case "rfid-em4100":
                 await self._open_reader(spec, port)
+            case "dp401-csv":
+                await self._open_label_scale(spec, port, rng)
             case _:
                 await self._open_talker(spec, port, rng)
         self.urls[spec.name] = port.where
@@ -163,6 +176,12 @@ class Simulation:
             limit=spec.boxes,
         )
         await station.start(porter)
+
+    async def _open_label_scale(self, spec: StationSpec, port: Port, rng: random.Random) -> None:
+        decimals = max(0, -int(spec.division.as_tuple().exponent))
+        manner = LabelManner(spec.device, Exchange(spec.exchange), decimals, answer_s=spec.patience_s, tries=spec.tries)
+        self.label_scales[spec.name] = scale = LabelScale(spec.name, port, manner, journal=self.journal)
+        await scale.start(cuts(rng, decimals), limit=spec.boxes, rest_s=spec.rest_s)
 
     async def _open_talker(self, spec: StationSpec, port: Port, rng: random.Random) -> None:
         encode = encoder(spec.driver)

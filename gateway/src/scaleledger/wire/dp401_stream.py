@@ -116,7 +116,8 @@ class Dp401Stream:
                 facts.append(Problem(TOO_LONG, stream[at : at + LINE_MAX]))
             self._in_noise = True
             return at + LINE_MAX
-        noise, tokens = stream[at : mark.start()], []
+        noise = stream[at : mark.start()]
+        tokens: list[Fact] = []
         if mark[0] not in b"\r\n" and b"," not in noise:
             noise, tokens = _torn(noise, _BEFORE_MARK)
         if noise and not self._in_noise:
