@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.shifts.models import Scale, WorkSession
@@ -223,7 +224,7 @@ class Cut(models.Model):
     scale = models.ForeignKey(Scale, on_delete=models.PROTECT, related_name="cuts")
     session = models.ForeignKey(WorkSession, on_delete=models.PROTECT, related_name="cuts", null=True)
     told_session = models.CharField(max_length=100, blank=True, default="")
-    batch = models.ForeignKey(OfflineBatch, on_delete=models.PROTECT, related_name="cuts", null=True)
+    batch = models.ForeignKey(OfflineBatch, on_delete=models.PROTECT, related_name="cuts", null=True, db_index=False)
     offline = models.BooleanField(default=False)
     plu_code = models.CharField(max_length=13, blank=True)
     product_name = models.CharField(max_length=100, blank=True)
@@ -243,6 +244,15 @@ class Cut(models.Model):
         indexes = [
             models.Index(fields=["session", "measured_at"], name="cut_by_session"),
             models.Index(fields=["scale", "measured_at"], name="cut_by_scale"),
+            models.Index(fields=["batch"], condition=Q(batch__isnull=False), name="cut_by_batch"),
+            models.Index(
+                fields=["told_session"],
+                condition=Q(session__isnull=True) & ~Q(told_session=""),
+                name="cut_of_unknown_session",
+            ),
+            models.Index(
+                fields=["scale", "measured_at"], condition=Q(session__isnull=True), name="cut_without_session"
+            ),
         ]
 
     def __str__(self) -> str:
