@@ -36,6 +36,13 @@ def outcome(edge, job, status, **others):
     return services.note_outcome(edge, str(job.pk), {"status": status, **others})
 
 
+def test_the_edge_is_told_that_a_job_waits(edge, monkeypatch):
+    told = []
+    monkeypatch.setattr(services, "tell_edge", lambda *words: told.append(words))
+    ordered(edge)
+    assert told == [(edge.gateway_id, "print_jobs_waiting", {})]
+
+
 def test_a_job_is_offered_in_the_printers_bytes_until_it_is_over(edge):
     job = ordered(edge)
     tag, [offered] = queries.pending(edge)

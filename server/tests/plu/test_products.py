@@ -56,7 +56,7 @@ def test_one_bad_line_and_nothing_is_kept(administrator, bad, reason):
 
 def test_every_change_is_a_new_version_and_is_told_after_it(administrator, monkeypatch):
     told = []
-    monkeypatch.setattr(services, "on_change", [told.append])
+    monkeypatch.setattr(services, "tell_every_edge", lambda type_, payload: told.append((type_, payload["version"])))
     versions = [queries.version()]
     services.save(Product(number="1", name="Mince", label_name="KIYMA"))
     versions.append(queries.version())
@@ -71,7 +71,7 @@ def test_every_change_is_a_new_version_and_is_told_after_it(administrator, monke
     administrator.post(reverse("admin:plu_product_delete", args=[product.pk]), {"post": "yes"})
     versions.append(queries.version())
     assert len(set(versions)) == 5
-    assert told == versions[1:]
+    assert told == [("plu_updated", version) for version in versions[1:]]
 
 
 def test_edges_get_the_active_ones_in_order_of_their_numbers(db):

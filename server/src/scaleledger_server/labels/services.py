@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from scaleledger_server import notices
 from scaleledger_server.labels.models import Printer, PrintJob
+from scaleledger_server.notices import tell_edge
 from scaleledger_server.shifts.models import Edge
 
 PRINTERS_PER_EDGE_MAX = 64
@@ -42,7 +42,7 @@ def order(job: PrintJob) -> PrintJob:
         job.created_at = timezone.now()
         job.full_clean()
         job.save(force_insert=True)
-        notices.tell_gateway(job.edge.gateway_id, "print_jobs_waiting", {})
+        tell_edge(job.edge.gateway_id, "print_jobs_waiting", {})
     return job
 
 

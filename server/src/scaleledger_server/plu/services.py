@@ -1,7 +1,7 @@
 """The only writer of products. Every change makes a new version of the list in its own transaction, then tells the edges."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +9,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from scaleledger_server.notices import tell_every_edge
 from scaleledger_server.plu import product_lists
 from scaleledger_server.plu.models import ListVersion, Product
 
 VERSION_ROW = 1
 PRODUCTS_MAX = 20_000
 IMPORT_ROWS = 500
-
-on_change: list[Callable[[str], None]] = []
-"""Called within the changing transaction with the new version's tag; apps above add what tells the edges."""
-
 
 @contextmanager
 def changing() -> Iterator[None]:
@@ -30,9 +27,7 @@ def changing() -> Iterator[None]:
             ListVersion.objects.bulk_create([ListVersion(pk=VERSION_ROW, mark=mark)], ignore_conflicts=True)
             mine.update(number=F("number") + 1, mark=mark)  # whoever else made the very first change has committed
         yield
-        tag = mine.get().tag
-        for tell in on_change:
-            tell(tag)
+        tell_every_edge("plu_updated", {"version": mine.get().tag})
 
 
 def save(product: Product) -> None:
