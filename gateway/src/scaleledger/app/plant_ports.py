@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from scaleledger.domain.attribution import EventWord
 from scaleledger.domain.cloud import CloudSaid, CloudTold, PluList, PrinterOffer, PrintOrder, PrintOutcome
 from scaleledger.domain.device import DeviceCard
-from scaleledger.domain.session import WorkSession
-from scaleledger.domain.weighing import Record
+from scaleledger.domain.offline import BatchEvent, OfflineBatch, Outage, Tally
+from scaleledger.domain.session import Span, WorkSession
+from scaleledger.domain.session_book import Kept
+from scaleledger.domain.weighing import Head, Record
 
 
 class Sessions(Protocol):
@@ -21,14 +24,59 @@ class Sessions(Protocol):
 class SessionShelf(Protocol):
     """Where sessions are kept over restarts."""
 
-    async def load(self) -> list[tuple[WorkSession, datetime]]:
+    async def load(self) -> list[Kept]:
         """All kept ones, each with the time at which the cloud last confirmed it."""
         ...
 
-    async def keep(self, session: WorkSession, confirmed_at: datetime) -> None: ...
+    async def keep(self, kept: Sequence[Kept]) -> None:
+        """Insert or replace."""
+        ...
 
-    async def forget(self, ended_before: datetime) -> None:
-        """Drop sessions that ended before this time."""
+    async def forget(self, session_ids: Sequence[str]) -> None: ...
+
+
+class Attributions(Protocol):
+    """What the ledger says of whose events a device's are."""
+
+    async def events(self, station: str, span: Span, limit: int) -> tuple[list[EventWord], bool]:
+        """The newest word on each of the first `limit` events of a station in a span, and whether there are more."""
+        ...
+
+
+class BatchShelf(Protocol):
+    """Where offline batches are kept over restarts, and how the ledger is counted for them. All raise StoreError."""
+
+    async def load(self) -> tuple[tuple[Outage, ...], list[OfflineBatch]]: ...
+
+    async def keep(self, outages: Sequence[Outage], batches: Sequence[OfflineBatch]) -> None:
+        """Put these outages in the place of those of before, and insert or replace these batches; all or nothing."""
+        ...
+
+    async def forget(self, reconciled_before: datetime) -> None: ...
+
+    async def tally(self, after_seq: int, upto_seq: int) -> dict[str, Tally]:
+        """Events (no corrections) of scales that dial in with after_seq < seq <= upto_seq, by device."""
+        ...
+
+    async def events(self, device_id: str, after_seq: int, upto_seq: int) -> list[BatchEvent]:
+        """Those of one device, in order."""
+        ...
+
+
+class Deliveries(Protocol):
+    """How far an uplink's deliveries have come."""
+
+    @property
+    def head(self) -> Head:
+        """The newest record's number and hash."""
+        ...
+
+    def position(self, uplink: str) -> int:
+        """All records up to this number are settled."""
+        ...
+
+    def refused(self, uplink: str) -> frozenset[int]:
+        """The numbers of the records that are set aside."""
         ...
 
 

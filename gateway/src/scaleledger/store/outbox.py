@@ -106,6 +106,14 @@ class Outbox:
         """The newest number and hash, signed."""
         return self._head
 
+    def position(self, uplink: str) -> int:
+        """All records up to this number are settled."""
+        return self._standing(uplink).position
+
+    def refused(self, uplink: str) -> frozenset[int]:
+        """The numbers of the records that this uplink's centre refused."""
+        return frozenset(self._standing(uplink).refused)
+
     def note(self, added: Added, head: Head) -> None:
         """A commit was made."""
         self._held += len(added)
