@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from scaleledger_server.edges import api
+from scaleledger_server.edges import api, api_labels, api_plu
 
 EDGE = "api/v1/edge"
 
@@ -16,5 +16,7 @@ urlpatterns = [
     path(f"{EDGE}/offline-batches/ack", api.offline_batch),
     path(f"{EDGE}/devices/status", api.device_status),
     path(f"{EDGE}/heartbeat", api.heartbeat),
+    *api_labels.urlpatterns,
+    *api_plu.urlpatterns,
     re_path(r"^api/v1/.*$", api.nothing),  # the last one
 ]
