@@ -94,6 +94,11 @@ EVENTS = {
     "net.market": "The market data were taken.",
     "net.line_down": "The open line to the centre ended; it is opened again.",
     "net.fetch_failed": "Stations or market data could not be fetched; the last ones stay.",
+    "hw.printer": "A printer's standing changed.",
+    "biz.printed": "A print job came out.",
+    "biz.print_doubtful": "Nobody knows whether a print job came out; it waits for a person and is not sent again.",
+    "sys.print_job_not_kept": "The disk refused what became of a print job; it is tried again.",
+    "net.print_job_refused": "A print job of the cloud cannot be printed; the cloud is told why.",
     "net.disbelieved": "An answer that is not the contract's was not believed.",
 }
 
