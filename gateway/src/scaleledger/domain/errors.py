@@ -15,7 +15,8 @@ ScaleLedgerError            something a person can be told about
 │   ├── CredentialsRefused  its token
 │   ├── RegistrationRefused its registration; a person must look there
 │   └── ClaimRefused        its claim code
-└── ClaimMistyped           a text that can be no claim code; says what is wrong with it
+├── ClaimMistyped           a text that can be no claim code; says what is wrong with it
+└── PrintRefused            a print job or a printer that cannot be taken; says what is wrong with it
 """
 
 
@@ -94,3 +95,7 @@ class ClaimRefused(CentreRefusal):
 
 class ClaimMistyped(ScaleLedgerError):
     """The text can be no claim code. The message says what is wrong with it."""
+
+
+class PrintRefused(ScaleLedgerError):
+    """A print job, a printer or an action on them that cannot be taken. The message says what is wrong with it."""

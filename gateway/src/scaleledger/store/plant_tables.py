@@ -129,14 +129,21 @@ class Printer(Model):
     enabled = fields.BooleanField(db_default=True)
     source = fields.CharField(10, db_default="page")
     global_printer_id = fields.CharField(100, db_default="")
+    codepage = fields.CharField(30, db_default="")
+    columns = fields.IntField(db_default=32)
+    texts = fields.CharField(2, db_default="en")
+    label_width_mm = fields.IntField(db_default=58)
+    label_height_mm = fields.IntField(db_default=40)
+    label_gap_mm = fields.IntField(db_default=2)
 
     class Meta:
         table = "printers"
 
 
 class PrintJob(Model):
-    """One print job. `status` is waiting, printing, printed, doubtful, failed or cancelled; `acked` the last status that the
-    cloud has acknowledged. A doubtful one may or may not have come out: it is never sent again without a person.
+    """One print job. `status` is waiting, printing, printed, doubtful, replaced, failed or cancelled; `acked` the last status
+    that the cloud has acknowledged. A doubtful one may or may not have come out: it is never sent again without a person,
+    and then as a new job that is a copy of it (`copy_of`), which replaces it.
     """
 
     job_id = fields.CharField(36, primary_key=True)
@@ -148,6 +155,7 @@ class PrintJob(Model):
     content = fields.BinaryField()
     label_count = fields.IntField(db_default=1)
     is_copy = fields.BooleanField(db_default=False)
+    copy_of = fields.CharField(36, db_default="")
     status = fields.CharField(10, db_default="waiting")
     acked = fields.CharField(12, db_default="")
     attempts = fields.IntField(db_default=0)
