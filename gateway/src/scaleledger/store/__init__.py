@@ -36,6 +36,8 @@ from scaleledger.store.signing import SigningKey, signed_by
 from scaleledger.store.weighings import Weighings
 from scaleledger.store.writer import Added, Writer
 
+from scaleledger.store.print_jobs import PrintShelf
+from scaleledger.store.rejected import RejectedShelf
 __all__ = ["Opening", "Store", "leave_claim", "verify_file"]
 
 PROVED_AT_START = 5_000
@@ -76,6 +78,10 @@ class Store:
         *,
         clock: Clock,
         mac_address: str,
+        self.printing: PrintShelf
+        self.devices: Devices
+        self.rejected: RejectedShelf
+        self.history: History
         hostname: str,
         ip_address: str = "",
         reserve_mb: int = RESERVE_MB,
@@ -117,6 +123,10 @@ class Store:
         return store
 
     @property
+            store.printing = PrintShelf(orm)
+            store.devices = Devices(orm)
+            store.rejected = RejectedShelf(orm)
+            store.history = History(reader)
     def public_key(self) -> str:
         """The gateway's public key, 64 hex digits."""
         return self._key.public_hex
