@@ -20,6 +20,7 @@ from scaleledger.app.line import Line, LineDuties
 from scaleledger.app.live import LiveLane
 from scaleledger.app.market import market
 from scaleledger.app.refresh import Refresh, Subject
+from scaleledger.app.registry import Registry
 from scaleledger.app.roster import Duties, Plan, Ports, Roster
 from scaleledger.app.station import Provenance, Source, Surroundings, WeighingStation
 from scaleledger.app.supervisor import Part, Supervisor
@@ -111,7 +112,8 @@ async def run_gateway(
         around = Surroundings(clock, store.ledger, store.cards, _provenance(config))
         ever_approved = (await store.identity.load()).ever_approved
         workshop = _Workshop(around, reader, needs_approval=config.gateway.require_registration and not ever_approved)
-        ground = Ground(path, config, store, supervisor, around, clock, rng, open_parts)
+        devices = Registry(clock, store.ledger, store.devices, store.history, store.rejected)
+        ground = Ground(path, config, store, supervisor, around, clock, rng, open_parts, devices)
         await add_listeners(ground)
         await add_cloud(ground)
         roster = _roster(supervisor, config, store, workshop)

@@ -2,10 +2,12 @@
 
 import random
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaleledger.app.clock import SystemClock
+from scaleledger.app.listener import Listener
+from scaleledger.app.registry import Registry
 from scaleledger.app.supervisor import Supervisor
 from scaleledger.app.surroundings import Surroundings
 from scaleledger.config.model import Config
@@ -16,7 +18,8 @@ from scaleledger.store import Store
 class Ground:
     """The configuration and where it lies, the open store, and where parts are added. `path` is the configuration file.
 
-    What must be ended after all parts is pushed on `open_parts`.
+    What must be ended after all parts is pushed on `open_parts`. `devices` are the scales that dial in: give it the sessions,
+    and take from it what the cloud is told; its listeners begin to serve when the supervisor runs.
     """
 
     path: Path
@@ -27,3 +30,5 @@ class Ground:
     clock: SystemClock
     rng: random.Random
     open_parts: AsyncExitStack
+    devices: Registry
+    listeners: list[Listener] = field(default_factory=list)

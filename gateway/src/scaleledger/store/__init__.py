@@ -20,11 +20,15 @@ from scaleledger.domain.ledger import GENESIS, head_message, verify
 from scaleledger.domain.weighing import Head
 from scaleledger.observe.log import get_logger
 from scaleledger.store.assignment import Assigned
+from scaleledger.store.attributions import Attributions
+from scaleledger.store.batches import Batches
 from scaleledger.store.cards import Cards, read_cards
 from scaleledger.store.claim import leave_claim
 from scaleledger.store.connection import checkpoints, entries
+from scaleledger.store.devices import Devices
 from scaleledger.store.edge_identity import EdgeIdentity
 from scaleledger.store.folder import Folder
+from scaleledger.store.history import History
 from scaleledger.store.identity import Identity, ensure_row
 from scaleledger.store.logins import Logins
 from scaleledger.store.offline import verify_file
@@ -32,12 +36,13 @@ from scaleledger.store.opening import Opening, prepare
 from scaleledger.store.orm import Orm
 from scaleledger.store.outbox import Outbox, read_books
 from scaleledger.store.plu import PluShelf
-from scaleledger.store.signing import SigningKey, signed_by
-from scaleledger.store.weighings import Weighings
-from scaleledger.store.writer import Added, Writer
-
 from scaleledger.store.print_jobs import PrintShelf
 from scaleledger.store.rejected import RejectedShelf
+from scaleledger.store.signing import SigningKey, signed_by
+from scaleledger.store.weighings import Weighings
+from scaleledger.store.work_sessions import WorkSessions
+from scaleledger.store.writer import Added, Writer
+
 __all__ = ["Opening", "Store", "leave_claim", "verify_file"]
 
 PROVED_AT_START = 5_000
@@ -69,7 +74,14 @@ class Store:
         self.cards: Cards
         self.assignment: Assigned
         self.logins: Logins
+        self.sessions: WorkSessions
+        self.batches: Batches
+        self.attributions: Attributions
         self.plu: PluShelf
+        self.printing: PrintShelf
+        self.devices: Devices
+        self.rejected: RejectedShelf
+        self.history: History
 
     @classmethod
     async def open(
@@ -78,10 +90,6 @@ class Store:
         *,
         clock: Clock,
         mac_address: str,
-        self.printing: PrintShelf
-        self.devices: Devices
-        self.rejected: RejectedShelf
-        self.history: History
         hostname: str,
         ip_address: str = "",
         reserve_mb: int = RESERVE_MB,
@@ -110,8 +118,15 @@ class Store:
             parts.callback(store.cards.close)
             store.assignment = Assigned(orm)
             store.logins = Logins(orm, clock)
+            store.sessions = WorkSessions(orm)
+            store.batches = Batches(orm, reader)
+            store.attributions = Attributions(reader)
             store.edge_identity = EdgeIdentity(orm, key)
             store.plu = PluShelf(orm)
+            store.printing = PrintShelf(orm)
+            store.devices = Devices(orm)
+            store.rejected = RejectedShelf(orm)
+            store.history = History(reader)
             store.identity = Identity(orm, key, clock, row, path)
             store._writer = Writer(folder.database, key, gateway=row.mac_address, software=software, note=store._note)
             store.ledger = Weighings(store._writer, reader)
@@ -123,10 +138,6 @@ class Store:
         return store
 
     @property
-            store.printing = PrintShelf(orm)
-            store.devices = Devices(orm)
-            store.rejected = RejectedShelf(orm)
-            store.history = History(reader)
     def public_key(self) -> str:
         """The gateway's public key, 64 hex digits."""
         return self._key.public_hex
@@ -138,6 +149,10 @@ class Store:
     def head(self) -> Head:
         """The newest number and hash, signed; number 0 and no signature while the ledger is empty."""
         return self.outbox.head
+
+    async def caught_up(self) -> None:
+        """Return when all that was accepted before is committed, or refused. Raises StoreError."""
+        await self._writer.go_on_above(Head(0, "", ""))
 
     async def go_on_above(self, head: Head) -> None:
         """The centre has seen this head. If it is ours and beyond our ledger, which was restored or salvaged, go on above it.
