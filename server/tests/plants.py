@@ -57,3 +57,23 @@ class Phone:
     def start(self, scale, tag, session_id, **others):
         body = {"session_id": str(session_id), "scale": scale.pk, "animal_tag": tag, **others}
         return self.post("sessions/", body)
+
+
+def event(number, device_id="SCALE-01", **others):
+    """EventPayload number so-and-so: its uuid and weight follow from the number."""
+    at = f"2026-11-21T08:{number // 60 % 60:02}:{number % 60:02}+00:00"
+    body = {
+        "localEventId": f"00000000-0000-8000-8000-{number:012}",
+        "deviceId": device_id,
+        "globalDeviceId": f"kayseri-1-{device_id}",
+        "cloudSessionId": None,
+        "offlineMode": False,
+        "offlineBatchId": None,
+        "pluCode": "000000000004",
+        "productName": "KIYMA",
+        "weightGrams": 1000 + number,
+        "barcode": "000000000004",
+        "scaleTimestamp": at,
+        "receivedAt": at,
+    }
+    return {**body, **others}

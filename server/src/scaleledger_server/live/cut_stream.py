@@ -196,7 +196,8 @@ class CutStream:
         await self._say(f"event: cuts\nid: {_number(self._until)}\ndata: {text}\n\n")
 
     def _is_new(self, cut: dict[str, Any]) -> bool:
-        return self._known.get(cut["id"], -1) < cut["revision"]
+        revision: int = cut["revision"]
+        return self._known.get(cut["id"], -1) < revision
 
     def _remember(self, cuts: list[dict[str, Any]], left: list[str]) -> None:
         if len(self._known) + len(self._left) > KNOWN_MAX:

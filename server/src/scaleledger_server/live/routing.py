@@ -7,6 +7,7 @@ from django.urls import path, re_path
 
 from scaleledger_server.limits import Application
 from scaleledger_server.live.door import BoundedSockets, turn_away
+from scaleledger_server.live.edge_socket import edge_socket
 from scaleledger_server.live.gateway_socket import gateway_socket
 from scaleledger_server.live.page_socket import page_socket
 from scaleledger_server.live.provisioning_socket import provisioning_socket
@@ -16,6 +17,7 @@ _ROUTES: list[Any] = [
     path("ws/devices/gateways/<int:gateway_id>/", cast("Any", gateway_socket)),
     path("ws/devices/<int:gateway_id>/", cast("Any", gateway_socket)),
     path("ws/live/", cast("Any", page_socket)),
+    re_path(r"^(?:edge(?:/ws)?/?)?$", cast("Any", edge_socket)),
     re_path("", cast("Any", turn_away)),
 ]
 sockets = BoundedSockets(cast("Application", URLRouter(_ROUTES)))

@@ -1,7 +1,8 @@
 """A socket as the consumers see it: texts in, texts out, and Gone when the other side left. And how much one may say."""
 
-from scaleledger_server.limits import Receive, Send
+from scaleledger_server.limits import SOCKET_MESSAGE_BYTES_MAX, Receive, Send
 
+SILENT, TOO_LARGE = 4000, 1009
 REFUSED, NO_PLAIN_CLIENTS, UNREADABLE, REPLACED, TRY_LATER = 4401, 4403, 4400, 4409, 1013
 
 
@@ -10,11 +11,12 @@ class Gone(Exception):
 
 
 class Socket:
-    """One accepted connection. Close codes: contracts/README.md, Sockets."""
+    """One accepted connection. Close codes: contracts/README.md, Sockets; of an edge: contracts/carnitrack.md."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, bytes_max: int = SOCKET_MESSAGE_BYTES_MAX) -> None:
         self._receive = receive
         self._send = send
+        self._bytes_max = bytes_max
         self._closed = False
 
     async def accept(self) -> None:
@@ -23,13 +25,18 @@ class Socket:
         await self._tell({"type": "websocket.accept"})
 
     async def hear(self) -> str:
-        """The next text; bytes count as text that is no JSON. Raises Gone."""
+        """The next text; bytes count as text that is no JSON. One that is too large closes. Raises Gone."""
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._closed = True
             raise Gone
         text: str | None = message.get("text")
-        return text if text is not None else ""
+        if text is None:
+            return ""
+        if len(text) > self._bytes_max or (not text.isascii() and len(text.encode()) > self._bytes_max):
+            await self.close(TOO_LARGE)
+            raise Gone
+        return text
 
     async def say(self, text: str) -> None:
         """Send a text; waits while the other side takes nothing in. Raises Gone."""

@@ -96,7 +96,7 @@ def end(session_id: UUID, reason: str, user: Any, now: datetime) -> WorkSession:
 
 
 @transaction.atomic
-def _step(session_id: UUID, status: Status, reason: str, user: Any, now: datetime) -> WorkSession:
+def _step(session_id: UUID, status: WorkSession.Status, reason: str, user: Any, now: datetime) -> WorkSession:
     session = (
         WorkSession.objects.select_for_update(of=("self",)).select_related("scale__edge").filter(pk=session_id).first()
     )
@@ -123,7 +123,7 @@ def _step(session_id: UUID, status: Status, reason: str, user: Any, now: datetim
     return session
 
 
-def _note(session: WorkSession, status: Status, at: datetime, user: Any, reason: str = "") -> None:
+def _note(session: WorkSession, status: WorkSession.Status, at: datetime, user: Any, reason: str = "") -> None:
     SessionChange.objects.create(session=session, at=at, status=status, reason=reason, user=user)
 
 

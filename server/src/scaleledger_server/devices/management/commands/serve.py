@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from scaleledger_server.connections import BoundedConnection
-from scaleledger_server.limits import CONNECTIONS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_S
+from scaleledger_server.limits import CONNECTIONS_MAX, EDGE_MESSAGE_BYTES_MAX, SOCKET_PING_S
 from scaleledger_server.tables import bring_up_to_date
 
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - named to warn about, not to bind
@@ -108,7 +108,7 @@ def _server(host: str, port: int) -> uvicorn.Server:
             lifespan="on",
             http=BoundedConnection,
             ws="websockets-sansio",
-            ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
+            ws_max_size=EDGE_MESSAGE_BYTES_MAX,
             ws_ping_interval=SOCKET_PING_S,
             ws_ping_timeout=SOCKET_PING_S,
             ws_per_message_deflate=False,
