@@ -6,7 +6,7 @@ there is anything to be looked at again.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -107,12 +107,16 @@ class SessionBook:
         ]
         return changed + self._move(missing, now)
 
-    def looked_at(self, session_id: str, done: Sequence[Disputed]) -> Kept | None:
-        """The events in these times bear the right word now. None when the session was forgotten meanwhile."""
-        kept = self._kept.get(session_id)
-        if kept is not None:
-            kept = replace(kept, disputed=tuple(one for one in kept.disputed if one not in done))
-            self._kept[session_id] = kept
+    def looked_at(self, seen: Kept) -> Kept | None:
+        """The events in this session's disputed times bear the right word now. None when it changed meanwhile, or is gone:
+
+        then what was looked at may be out of date again.
+        """
+        kept = self._kept.get(seen.session.session_id)
+        if kept is None or kept.session is not seen.session:
+            return None
+        kept = replace(kept, disputed=tuple(one for one in kept.disputed if one not in seen.disputed))
+        self._kept[seen.session.session_id] = kept
         return kept
 
     def forget(self, ended_before: datetime) -> int:
