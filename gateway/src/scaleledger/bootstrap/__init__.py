@@ -59,11 +59,15 @@ def new_uuid() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts of a running gateway, for those who look at it. `stations` is always what runs at the moment."""
+    """The parts of a running gateway, for those who look at it. `stations` is always what runs at the moment.
+
+    `dashboard_port` is 0 where no dashboard is served.
+    """
 
     store: Store
     stations: Sequence[WeighingStation]
     lifecycle: Lifecycle | None
+    dashboard_port: int = 0
 
 
 def station_rules(section: StationSection, *, require_registration: bool) -> StationRules:
@@ -128,8 +132,13 @@ async def run_gateway(
             lifecycle.read_stations = roster.reports
             await _add_centre(supervisor, lifecycle, config.central, uplink, store, roster, clock, rng)
         supervisor.add(supervisor.part("watch"), Watch(roster.stations).run)
+        dashboard = None
+        if config.dashboard is not None:
+            from scaleledger.bootstrap.dashboard import add_dashboard  # noqa: PLC0415 - its libraries take 30 MB
+
+            dashboard = await add_dashboard(ground, roster, lifecycle)
         log.info("sys.ready", stations=[s.name for s in roster.stations])
-        on_ready(Gateway(store, roster.stations, lifecycle))
+        on_ready(Gateway(store, roster.stations, lifecycle, dashboard.port if dashboard is not None else 0))
         await _until(stop, store, supervisor)
         log.info("sys.stop")
 

@@ -41,7 +41,7 @@ async def add_listeners(ground: Ground) -> None:
 
 def rules_of(section: ListenerSection, site_zone: str) -> ListenerRules:
     """A listener's configuration, with what is left out of a scale taken from the listener, and of that from the site."""
-    profile = ScaleProfile(section.unit, section.decimals, section.codepage, _zone(section.timezone or site_zone))
+    profile = ScaleProfile(section.unit, section.decimals, section.codepage, zone_named(section.timezone or site_zone))
     return ListenerRules(
         name=section.name,
         driver=section.driver,
@@ -61,7 +61,7 @@ def _profile_of(scale: ScaleSection, listener: ScaleProfile) -> ScaleProfile:
         unit=scale.unit or listener.unit,
         decimals=listener.decimals if scale.decimals is None else scale.decimals,
         codepage=scale.codepage or listener.codepage,
-        zone=_zone(scale.timezone) if scale.timezone else listener.zone,
+        zone=zone_named(scale.timezone) if scale.timezone else listener.zone,
         name=scale.name,
         location=scale.location,
         type=scale.type,
@@ -82,7 +82,7 @@ def _drivers_of(section: ListenerSection) -> _Drivers:
     return _Drivers(section.driver)
 
 
-def _zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
     """The zone of that name; the machine's own for an empty one."""
     if name:
         return ZoneInfo(name)

@@ -28,7 +28,7 @@ class Event:
 
     @property
     def kind(self) -> str:
-        """ "weighing", "void" or "correction"; "damaged" when the content cannot be read."""
+        """What it states: a weighing, a void or a correction; "damaged" when the content cannot be read."""
         return str(self.payload.get("kind", "damaged"))
 
     @property
