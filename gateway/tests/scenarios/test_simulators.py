@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tty
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from click.testing import CliRunner
 
 from fakes.plain_gateway import PlainGateway
 from scaleledger.cli import main as scaleledger
-from scaleledger.domain.inputs import CardSeen
+from scaleledger.domain.commands import Acknowledge
+from scaleledger.domain.inputs import AckAsked, CardSeen, FinishedWeighing, Registration
 from scaleledger.domain.reading import Reading
 from scaleledger.drivers import open_driver
 from scaleledger.simulators.ports import ListenPort, PtyPort, open_port
@@ -208,6 +210,44 @@ async def test_finish_ends_the_loads_at_hand_and_the_counts_are_those_of_the_jou
     assert counted == len(yard.journal.lines) >= 3
 
 
+async def keep_and_answer(kept, served, reader, writer):
+    """The gateway's end of a label scale's connection: keeps each weighing, and answers for it."""
+    served.append(asyncio.current_task())
+    driver, device = open_driver("dp401-csv", unit="g"), ""
+    while data := await reader.read(4096):
+        for fact in driver.receive(0.0, data):
+            if isinstance(fact, Registration):
+                device = fact.device
+            if isinstance(fact, FinishedWeighing):
+                kept.add((device, fact.raw.removeprefix(b'P"'), str(fact.net)))
+            if isinstance(fact, FinishedWeighing | AckAsked):
+                driver.ask(Acknowledge())
+        writer.write(driver.to_send())
+    await hang_up(writer)
+
+
+async def test_label_scales_dial_in_and_again_and_their_journal_is_what_was_kept(tmp_path):
+    kept, served = set(), []
+    server = await asyncio.start_server(functools.partial(keep_and_answer, kept, served), "127.0.0.1", 0)
+    place = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    specs = [
+        StationSpec(name, "dp401-csv", on=place, device=name, exchange=how, division=Decimal(1), boxes=12, rest_s=0.01)
+        for name, how in (("SCALE-01", "confirmed"), ("SCALE-02", "plain"))
+    ]
+    async with Simulation(specs, seed=3, directory=tmp_path) as yard:
+        while not yard.journal.lines:
+            await asyncio.sleep(0.01)
+        for scale in yard.label_scales.values():
+            scale.drop_link()
+        await yard.wait_done()
+    await asyncio.gather(*served)
+    server.close()
+    await server.wait_closed()
+    told = sorted((line["station"], line["weight"]) for line in yard.journal.lines if line["told"] == "saved")
+    assert told == sorted((device, net) for device, _, net in kept)
+    assert [tally["saved"] for tally in yard.journal.totals().values()] == [12, 12]
+
+
 async def test_a_spec_that_makes_no_sense_leaves_nothing_open(tmp_path):
     good = StationSpec("a", "st-gs-comma")
     for bad in (
@@ -216,6 +256,8 @@ async def test_a_spec_that_makes_no_sense_leaves_nothing_open(tmp_path):
         StationSpec("b", "suwol-1000", cards=("A1",)),
         StationSpec("b", "suwol-1000", cards=("00000000",)),
         StationSpec("b", "rfid-em4100", cards=("A1B2C3D4",)),
+        StationSpec("b", "dp401-csv", on="tcp://127.0.0.1:9", device="SCALE-7"),
+        StationSpec("b", "dp401-csv", on="tcp://127.0.0.1:9", exchange="shouted"),
         StationSpec("b", "st-gs-comma", on="serial:///dev/ttyS0"),
     ):
         with pytest.raises(ValueError):
@@ -249,7 +291,7 @@ def test_urls_say_the_kind_of_port():
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("driver", ["suwol-1000", "rfid-em4100", "st-gs-comma"])
+@pytest.mark.parametrize("driver", ["suwol-1000", "rfid-em4100", "st-gs-comma", "dp401-csv"])
 def test_the_command_plays_every_device_for_a_time(driver, tmp_path):
     place = f"pty:{tmp_path}/port"
     result = CliRunner().invoke(scaleledger, ["simulate", driver, "--on", place, "--seconds", "0.2"])
@@ -265,6 +307,8 @@ def test_the_command_says_what_is_wrong_and_exits_with_its_code(tmp_path):
 
     wrong_url = run("st-gs-comma", "--on", "ptty:/tmp/x")
     assert (wrong_url.exit_code, "use pty:PATH" in wrong_url.output) == (2, True)
+    wrong_name = run("dp401-csv", "--on", "tcp://127.0.0.1:9", "--device", "SCALE-7")
+    assert (wrong_name.exit_code, "SCALE- and two digits" in wrong_name.output) == (2, True)
     wrong_card = run("suwol-1000", "--on", f"pty:{tmp_path}/x", "--cards", "A1")
     assert (wrong_card.exit_code, "eight letters or digits" in wrong_card.output) == (2, True)
     no_folder = run("st-gs-comma", "--on", f"pty:{tmp_path}/none/x")

@@ -124,5 +124,8 @@ def _in_words(said: dict[str, Any]) -> str:
         case {"type": "problem", "reason": reason, "raw": raw}:
             more = " …" if len(raw) > 2 * RAW_SHOWN_BYTES else ""
             return f"problem       {reason}: {bytes.fromhex(raw[: 2 * RAW_SHOWN_BYTES]).hex(' ')}{more}"
+        case {"type": "weighing", "gross": gross, "tare": tare, "net": net, "unit": unit, "fields": named}:
+            weights = f"net {net}, gross {gross}, tare {tare} {unit or '(no unit)'}"
+            return ", ".join([f"weighing      {weights}", *(f"{name} {text}" for name, text in named.items() if text)])
     fields = ", ".join(f"{name} {value}" for name, value in said.items() if name != "type" and value is not None)
     return f"{said['type']:<13} {fields}".rstrip()

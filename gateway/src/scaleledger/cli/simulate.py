@@ -73,14 +73,14 @@ def command(  # noqa: PLR0913 - one argument per option
     journal_path: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Play DEVICE until Ctrl-C, or for --seconds.
+    """Play DEVICE until Ctrl-C, or for --seconds.
 
     \b
     scaleledger simulate suwol-1000 --on pty:/tmp/dock-1 --cards A1B2C3D4,00000042
     scaleledger simulate fg-150kal --on tcp-listen://127.0.0.1:4001 --rate 5 --scenario pallet
     scaleledger simulate rfid-em4100 --on pty:/tmp/reader --cards 62E3086CED
     scaleledger simulate dp401-csv --on tcp://127.0.0.1:8899 --device SCALE-07
-    """
+    """  # noqa: D301 - click looks for the backspace character itself
     spec = StationSpec(
         device,
         device,

@@ -9,6 +9,8 @@ after the OK sends the same line again with P or P" in front, the label's copy. 
 acknowledge: once for each time.
 """
 
+import re
+
 from scaleledger.domain.commands import Acknowledge, Command
 from scaleledger.domain.inputs import AckAsked, Fact, FinishedWeighing, Heartbeat, Registration
 from scaleledger.wire.dp401_line import Layout
@@ -29,7 +31,9 @@ def driver(*, unit: str | None = None, decimals: int = 0, codepage: str = "windo
 def encode(fact: Fact, *, decimals: int = 0, codepage: str = "windows-1254") -> bytes:
     """What a scale sends to say `fact`; ValueError for what it cannot say."""
     match fact:
-        case Registration(device) if len(device) == 8 and device.startswith("SCALE-") and device[6:].isdecimal():
+        case Registration(device):
+            if not re.fullmatch("SCALE-[0-9]{2}", device):
+                raise ValueError(f"a DP-401 registers as SCALE- and two digits, not {device!r}")
             return device.encode("ascii")
         case Heartbeat():
             return b"HB"

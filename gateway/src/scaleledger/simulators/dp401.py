@@ -209,12 +209,22 @@ class LabelScale:
     # -- a cut ----------------------------------------------------------------------------------------------------------
 
     async def _cut_all(self, cuts: Iterator[Cut], limit: int, rest_s: float) -> None:
-        await self._linked.wait()
+        await self._first_link()
         for n, cut in enumerate(cuts, 1):
             if self._finishing.is_set() or (limit and n > limit):
                 return
             await self.cut(cut.product, cut.net, cut.tare)
             await asyncio.sleep(rest_s)
+
+    async def _first_link(self) -> None:
+        """Nobody begins at a scale that never had a link; who is told to finish waits no longer."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._linked, self._finishing)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _tell(self, line: bytes) -> None:
         """One try: until it is answered, the link is lost, or the patience."""

@@ -32,7 +32,7 @@ LINE_MAX = 512
 KEPT_MAX = 64
 """Of a long noise so much is kept in sight: the tokens that may stand before its end."""
 
-_BLANKS = re.compile(rb"[ \t\r\n\x00]*")
+_BETWEEN = re.compile(rb"[\r\n\x00]+")
 _TOKEN = re.compile(rb"HB|SCALE-[0-9]{2}|KONTROLLU AKTAR OK\?")
 _BEFORE_MARK = re.compile(rb"(?:SCALE-[0-9]{2}|KONTROLLU AKTAR OK\?)\Z")
 _BEHIND_LINE = re.compile(rb"(?<![^ ] )(?:HB|KONTROLLU AKTAR OK\?)\Z")
@@ -81,10 +81,9 @@ class Dp401Stream:
     def _step(self, stream: bytes, at: int, facts: list[Fact]) -> int:
         """Read one thing at `at`, and return where the next begins: `at` itself if more bytes must come first."""
         if not self._in_noise:
-            blanks = _BLANKS.match(stream, at)
-            if blanks is not None and blanks.end() > at:
+            if between := _BETWEEN.match(stream, at):
                 self._name = b""
-                return blanks.end()
+                return between.end()
             if token := _TOKEN.match(stream, at):
                 facts.append(_meaning(token[0]))
                 self._name = token[0] if isinstance(facts[-1], Registration) else b""
@@ -120,7 +119,7 @@ class Dp401Stream:
         tokens: list[Fact] = []
         if mark[0] not in b"\r\n" and b"," not in noise:
             noise, tokens = _torn(noise, _BEFORE_MARK)
-        if noise and not self._in_noise:
+        if noise.strip(BLANK) and not self._in_noise:
             facts.append(Problem("bad-registration", self._name + noise) if self._name else Problem(NO_FRAME, noise))
         facts += tokens
         self._in_noise, self._name = False, b""
