@@ -1,5 +1,6 @@
 """The WebSocket carrier: who is let in, what is told and acknowledged, in what order, and what ends it."""
 
+import contextlib
 import time
 
 import pytest
@@ -158,11 +159,10 @@ def test_what_cannot_be_read_is_borne_a_hundred_times(edge):
 
 
 def test_too_many_messages_that_are_no_events_end_the_socket(edge):
-    with pytest.raises(ConnectionClosed) as closed:
+    with contextlib.suppress(ConnectionClosed):  # it may end before all is said
         for _ in range(3000):
             edge.tell("ping", {})
-            edge.hear_type("pong")
-    assert closed.value.rcvd.code == 4400
+    assert edge.closed_with() == 4400
 
 
 def test_a_server_that_stops_says_that_it_will_be_back(tmp_path):
