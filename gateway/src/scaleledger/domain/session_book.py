@@ -206,7 +206,7 @@ def merged(known: WorkSession | None, told: WorkSession, now: datetime) -> WorkS
     put right, a state that differs from ours counts from now on.
     """
     if known is None:
-        return replace(told, dated=True, changes=_normal(told.changes))
+        return replace(told, dated=True, changes=_first_told(told, now))
     first = told.changes[0]
     ours = known.changes
     if (
@@ -235,21 +235,22 @@ def merged(known: WorkSession | None, told: WorkSession, now: datetime) -> WorkS
 
 
 def moved(changes: Changes, change: SessionChange) -> Changes:
-    """The course with one more change in its place; the same course when it says nothing new."""
+    """The course with one more change in its place; the same course when it says nothing new.
+
+    A change to the state that holds already is kept too: one that comes between may be on its way. Of several ends that the
+    cloud named, the first counts.
+    """
     before = tuple(c for c in changes if c.at < change.at)
     upto = tuple(c for c in changes if c.at <= change.at)
     stood = upto[-1] if upto else None
-    if (
-        stood is not None
-        and stood.status is change.status
-        and not (stood.reason == UNLISTED and change.reason != UNLISTED)
-    ):
-        return changes
+    over = stood is not None and stood.status is SessionStatus.ENDED
     if change.status is SessionStatus.ENDED:
+        if over and stood is not None and (stood.reason != UNLISTED or change.reason == UNLISTED):
+            return changes
         if before and before[-1].status is SessionStatus.ENDED:
             before = before[:-1]
         return _normal((*before, change))
-    if change.status is SessionStatus.PAUSED and stood is not None and stood.status is SessionStatus.ENDED:
+    if (over and change.status is SessionStatus.PAUSED) or (stood == change):
         return changes
     return _normal((*before, change, *(c for c in changes if c.at > change.at)))
 
@@ -268,6 +269,13 @@ def disputed(old: WorkSession | None, new: WorkSession) -> tuple[Disputed, ...]:
     return (*(Disputed(old.device_id, s) for s in old.spans()), *(Disputed(new.device_id, s) for s in new.spans()))
 
 
+def _first_told(told: WorkSession, now: datetime) -> Changes:
+    first = told.changes[0]
+    if len(told.changes) == 1 and told.dated and first.status is SessionStatus.PAUSED and first.at < now:
+        return (SessionChange(first.at, SessionStatus.ACTIVE), replace(first, at=now))
+    return _normal(told.changes)
+
+
 def _begun(ours: Changes, first: SessionChange) -> Changes:
     """The course with its beginning at another time."""
     if first.status is SessionStatus.PENDING:
@@ -282,12 +290,8 @@ def _begun(ours: Changes, first: SessionChange) -> Changes:
 
 
 def _normal(changes: Iterable[SessionChange]) -> Changes:
-    """In order of time; of one instant the last counts; what repeats the state before it is left out."""
-    by_time = {c.at: c for c in sorted(changes, key=lambda c: c.at)}
-    found: list[SessionChange] = []
-    for change in by_time.values():
-        if not found or found[-1].status is not change.status:
-            found.append(change)
+    """In order of time; of one instant the last counts."""
+    found = list({c.at: c for c in sorted(changes, key=lambda c: c.at)}.values())
     return (*found[: CHANGES_MAX - 1], found[-1]) if len(found) > CHANGES_MAX else tuple(found)
 
 
