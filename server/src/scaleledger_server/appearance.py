@@ -54,6 +54,22 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Plants",
+                "items": [
+                    _item("Cuts", "restaurant", "weighing_cut"),
+                    {
+                        "title": "Cuts without a session",
+                        "icon": "help",
+                        "link": reverse_lazy("orphans"),
+                        "permission": _may("weighing_cut"),
+                    },
+                    _item("Offline batches", "cloud_off", "weighing_offlinebatch"),
+                    _item("Scales", "scale", "shifts_scale"),
+                    _item("Edges", "hub", "shifts_edge"),
+                    _item("Sites and keys", "factory", "shifts_site"),
+                ],
+            },
+            {
                 "title": "Gateways",
                 "items": [
                     _item("Gateways", "router", "devices_gateway"),

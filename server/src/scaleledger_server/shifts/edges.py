@@ -231,6 +231,16 @@ def make_key(site: Site, now: datetime) -> str:
     return key
 
 
+def assign_site(edge: Edge, site: Site | None) -> None:
+    """A person says to which plant an edge belongs; from then on it may show that site's key."""
+    Edge.objects.filter(pk=edge.pk).update(site=site)
+
+
+def name_scale(scale: Scale, name: str) -> None:
+    """A person's own word for a scale."""
+    Scale.objects.filter(pk=scale.pk).update(name=name.strip())
+
+
 def registered_body(edge: Edge) -> dict[str, Any]:
     """What an edge is told of itself: the answer to `register`, and the payload of `edge_registered`."""
     site_id = edge.site.site_id if edge.site else edge.reported.get("site") or UNASSIGNED

@@ -19,7 +19,8 @@ from scaleledger_server.devices.admin import GatewayAdmin, ReadOnlyAdmin
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.market.models import RfidCard
 from scaleledger_server.weighing import exports, lookups, rows
-from scaleledger_server.weighing.models import Amendment, IngestConflict, WeighingRecord
+from scaleledger_server.weighing.admin_cuts import CutAdmin, OfflineBatchAdmin
+from scaleledger_server.weighing.models import Amendment, Cut, IngestConflict, OfflineBatch, WeighingRecord
 from scaleledger_server.weighing.queries import UUID_TEXT
 from scaleledger_server.weighing.record_filters import Amended, Days
 
@@ -159,6 +160,8 @@ class AmendmentAdmin(ReadOnlyAdmin):
     ordering = ["-number"]
 
 
+admin.site.register(Cut, CutAdmin)
+admin.site.register(OfflineBatch, OfflineBatchAdmin)
 admin.site.unregister(Gateway)
 
 

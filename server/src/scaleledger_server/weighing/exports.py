@@ -9,12 +9,18 @@ from scaleledger_server import spreadsheets
 from scaleledger_server.spreadsheets import safe
 from scaleledger_server.weighing import rows
 from scaleledger_server.weighing.items import PRINTED_WEIGHT
-from scaleledger_server.weighing.models import WeighingRecord
+from scaleledger_server.weighing.models import Cut, WeighingRecord
 
 SLICE_ROWS = 500
 HEADER = [
     "uuid", "gateway", "gateway_name", "station", "number", "kind", "refers_to", "measured_at", "received_at", "card",
     "weight", "unit", "amended", "weight_now", "unit_now", "card_now", "hash",
+]  # fmt: skip
+
+CUT_HEADER = [
+    "uuid", "site", "edge", "scale", "session", "animal", "species", "told_session", "measured_at", "edge_received_at",
+    "received_at", "plu", "product", "barcode", "net_g", "gross_g", "tare_g", "operator", "offline", "batch", "code", "company",
+    "flags", "notes",
 ]  # fmt: skip
 
 
@@ -56,3 +62,41 @@ def _line(row: rows.Shown) -> list[str]:
 def _weight(text: str) -> str:
     """Printed digits are a number, also below zero; anything else is a text."""
     return text if PRINTED_WEIGHT.fullmatch(text) else safe(text)
+
+
+def cuts_written(cuts: QuerySet[Cut]) -> Iterator[str]:
+    """The file's lines of cuts, in whole grams; one statement."""
+    found = cuts.select_related("scale__edge__site", "session").iterator(SLICE_ROWS)
+    return spreadsheets.lines(CUT_HEADER, map(_cut_line, found))
+
+
+def _cut_line(cut: Cut) -> list[str]:
+    session, site, extras = cut.session, cut.scale.edge.site, cut.extras
+    return [
+        str(cut.record_uuid),
+        safe(site.site_id if site else ""),
+        str(cut.scale.edge_id),
+        safe(cut.scale.device_id),
+        str(session.pk) if session else "",
+        safe(session.animal_tag if session else ""),
+        safe(session.animal_species if session else ""),
+        safe(cut.told_session),
+        cut.measured_at.isoformat(),
+        cut.edge_received_at.isoformat() if cut.edge_received_at else "",
+        cut.received_at.isoformat(),
+        safe(cut.plu_code),
+        safe(cut.product_name),
+        safe(cut.barcode),
+        str(cut.net_grams),
+        _grams(cut.gross_grams),
+        _grams(cut.tare_grams),
+        safe(cut.operator),
+        "yes" if cut.offline else "",
+        str(cut.batch_id) if cut.batch_id else "",
+        *(safe(str(extras.get(name, ""))) for name in ("code", "company")),
+        *(safe(",".join(extras.get(name, ()))) for name in ("flags", "notes")),
+    ]
+
+
+def _grams(value: int | None) -> str:
+    return "" if value is None else str(value)
