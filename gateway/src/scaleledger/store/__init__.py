@@ -150,10 +150,6 @@ class Store:
         """The newest number and hash, signed; number 0 and no signature while the ledger is empty."""
         return self.outbox.head
 
-    async def caught_up(self) -> None:
-        """Return when all that was accepted before is committed, or refused. Raises StoreError."""
-        await self._writer.go_on_above(Head(0, "", ""))
-
     async def go_on_above(self, head: Head) -> None:
         """The centre has seen this head. If it is ours and beyond our ledger, which was restored or salvaged, go on above it.
 
