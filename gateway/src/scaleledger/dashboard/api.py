@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from scaleledger.app.spool import JobView
-from scaleledger.dashboard.database import audited
 from scaleledger.dashboard.desk import Desk
 from scaleledger.dashboard.devices import fault_of
 from scaleledger.dashboard.events import as_json
 from scaleledger.dashboard.status import problems, views
+from scaleledger.dashboard.tables import audited
 from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.printing import PrintRequest
 from scaleledger.domain.viewing import Event, EventFilter

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from scaleledger import __version__
 from scaleledger.app.overview import Overview
 from scaleledger.app.viewers import Viewers
-from scaleledger.dashboard import account, database, devices, events, live, printers, products, status
+from scaleledger.dashboard import account, devices, events, live, printers, products, status, tables
 from scaleledger.dashboard.api import add_api
 from scaleledger.dashboard.desk import Desk
 from scaleledger.dashboard.files import add_files
@@ -53,7 +53,7 @@ def create_application(
     cookie = f"__Host-scaleledger-{port}" if is_secure else f"scaleledger-{port}"
     show = Show(overview.zone, overview.gateway().name)
     desk = Desk(overview, door, viewers, browser, show, cookie, is_secure)
-    for pages in (account, status, devices, events, live, printers, products, database):
+    for pages in (account, status, devices, events, live, printers, products, tables):
         inner.router.routes.extend(pages.routes(desk))
     add_files(inner)
     add_api(inner, desk)
