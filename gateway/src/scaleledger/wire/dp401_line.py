@@ -84,7 +84,7 @@ class Layout:
         gross, tare, net = weights
         if gross is None or tare is None or net is None or len({len(column) for column in columns}) > 1:
             return Problem("bad-weight", line)
-        text = [self._text(part) for part in parts]
+        text = [self._text(part) for part in parts[:7]]
         named = {
             "number": head[2].decode("ascii"),
             "time": text[1],
@@ -94,8 +94,8 @@ class Layout:
             "plu": plu.decode("ascii"),
             "code": text[5],
             "operator": text[6],
-            "company": text[-1] if len(parts) > FIELDS_MIN else "",
-            "flags": ",".join(text[FIELDS_MIN:-1]),
+            "company": self._text(parts[-1]) if len(parts) > FIELDS_MIN else "",
+            "flags": ",".join(self._text(part) for part in parts[FIELDS_MIN:-1]),
             "prefix": (head[1] or b"").decode("ascii"),
             "notes": "" if gross - tare == net else NET_MISMATCH,
         }
@@ -130,7 +130,9 @@ class Layout:
         return f"{int(whole):0{WEIGHT_COLUMNS}d}"
 
     def _text(self, part: bytes) -> str:
-        return part.strip(BLANK).decode(self.codepage, "replace").translate(_UNSEEN)
+        part = part.strip(BLANK)
+        text = part.decode("ascii") if part.isascii() else part.decode(self.codepage, "replace")
+        return text if text.isprintable() else text.translate(_UNSEEN)
 
 
 def _unquoted(barcode: bytes) -> bytes:

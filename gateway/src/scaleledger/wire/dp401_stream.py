@@ -9,10 +9,10 @@ what they are. They look at bytes only, never at how or when the bytes came.
 
 1. From a line's head (number, time, date) to its end all is the line's, whatever it spells: a company called SCALE-12
    registers nothing. A second head inside shows that the first line lost its end; the first is cut short, the second whole.
-2. HB, or a request to acknowledge, directly behind a line and before its end was put there by the module, which knows nothing
-   of lines: the line is what stands before, and the token comes after it. A word set off by one blank is a word of
-   the company's name. A registration is never read there: a module sends it on connecting, and taking it from a name would
-   give one scale's weighings to another.
+2. HB, or a request to acknowledge, directly behind a line's last field and before its end was put there by the module, which
+   knows nothing of lines: the line is what stands before, and the token comes after it. A word set off by one blank is a
+   word of the company's name. A registration is never read there: a module sends it on connecting, and taking it from a name
+   would give one scale's weighings to another.
 3. Bytes that are no line and no token are noise. It ends at a line's end, at HB or at a head: for these alone are short of
    doubt, harmless if mistaken, or long enough to be none. So noise without an end deafens nobody.
 4. A registration or request directly in front of what ended the noise counts too, because it is followed by what follows
@@ -25,10 +25,11 @@ digits has been handed on by then, because the next digit may as well be the fir
 import re
 
 from scaleledger.domain.inputs import AckAsked, Fact, Heartbeat, Problem, Registration
-from scaleledger.wire.dp401_line import HEAD, HEAD_MAX, Layout
+from scaleledger.wire.dp401_line import FIELDS_MIN, HEAD, HEAD_MAX, Layout
 from scaleledger.wire.framing import BLANK, CUT_SHORT, NO_FRAME, TOO_LONG
 
 LINE_MAX = 512
+TOKEN_MAX = 19
 KEPT_MAX = 64
 """Of a long noise so much is kept in sight: the tokens that may stand before its end."""
 
@@ -37,7 +38,7 @@ _TOKEN = re.compile(rb"HB|SCALE-[0-9]{2}|KONTROLLU AKTAR OK\?")
 _BEFORE_MARK = re.compile(rb"(?:SCALE-[0-9]{2}|KONTROLLU AKTAR OK\?)\Z")
 _BEHIND_LINE = re.compile(rb"(?<![^ ] )(?:HB|KONTROLLU AKTAR OK\?)\Z")
 _MARK = re.compile(rb"[\r\n]|HB|" + HEAD.pattern)
-_END = re.compile(rb"[\r\n]|" + HEAD.pattern)
+_LINE_END = re.compile(rb"[\r\n]")
 _NOISE_MAX = LINE_MAX + KEPT_MAX
 
 
@@ -73,9 +74,9 @@ class Dp401Stream:
         """The stream ended: what is held back is cut short; the stream is as new."""
         rest, self._rest = self._rest, b""
         told, self._in_noise, self._name = self._in_noise, False, b""
-        line, tokens = _torn(rest, _BEHIND_LINE if HEAD.match(rest) else _BEFORE_MARK)
-        if not tokens or not HEAD.match(rest):
-            return [] if told or not rest.strip(BLANK) else [Problem(CUT_SHORT, rest)]
+        if told or not rest.strip(BLANK):
+            return []
+        line, tokens = _behind_line(rest) if HEAD.match(rest) else (rest, [])
         return [Problem(CUT_SHORT, line), *tokens]
 
     def _step(self, stream: bytes, at: int, facts: list[Fact]) -> int:
@@ -94,14 +95,18 @@ class Dp401Stream:
         return self._noise(stream, at, facts)
 
     def _line(self, stream: bytes, at: int, behind_head: int, facts: list[Fact]) -> int:
-        end = _END.search(stream, behind_head, at + LINE_MAX + HEAD_MAX)
+        limit = at + LINE_MAX + HEAD_MAX
+        end = _LINE_END.search(stream, behind_head, limit)
+        until = end.start() if end else limit
+        if stream.find(b":", behind_head, until) >= 0:  # as a second head has, and hardly any text
+            end = HEAD.search(stream, behind_head, until) or end
         if end is None and len(stream) - at < LINE_MAX + HEAD_MAX:
             return at
         if end is None or end.start() - at > LINE_MAX:
             facts.append(Problem(TOO_LONG, stream[at : at + LINE_MAX]))
             self._in_noise = True
             return at + LINE_MAX
-        line, tokens = _torn(stream[at : end.start()], _BEHIND_LINE)
+        line, tokens = _behind_line(stream[at : end.start()])
         facts.append(self._layout.decode(line) if end[0] in b"\r\n" else Problem(CUT_SHORT, line))
         facts += tokens
         return end.start()
@@ -126,10 +131,15 @@ class Dp401Stream:
         return mark.start()
 
 
+def _behind_line(text: bytes) -> tuple[bytes, list[Fact]]:
+    """The line, and what stands behind it if it has all its fields: in an earlier one it would be a text."""
+    return _torn(text, _BEHIND_LINE) if text.count(b",") >= FIELDS_MIN - 1 else (text, [])
+
+
 def _torn(text: bytes, token: re.Pattern[bytes]) -> tuple[bytes, list[Fact]]:
     """`text` without the tokens at its end, and what they say in their order."""
     tokens: list[Fact] = []
-    while found := token.search(text):
+    while found := token.search(text, max(0, len(text) - TOKEN_MAX)):
         tokens.insert(0, _meaning(found[0]))
         text = text[: found.start()]
     return text, tokens

@@ -7,7 +7,7 @@ of another just where it fits. Such a pair is not drawn; all else is.
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from scaleledger.domain.inputs import AckAsked, FinishedWeighing, Heartbeat, Registration
@@ -41,7 +41,7 @@ PIECES = st.one_of(
     st.tuples(st.just("token"), st.sampled_from([b"HB", ASK, b"SCALE-01", b"SCALE-02"]), st.just(b"")),
     st.tuples(
         st.just("noise"),
-        st.binary(max_size=40) | st.text("019,.:PHBSCALE- \r\n", max_size=40).map(str.encode),
+        st.binary(max_size=40) | st.text("019,.:PHBSALE- \r\n", max_size=40).map(str.encode),
         st.just(b""),
     ),
     st.tuples(st.just("noise"), st.integers(1, 1500).map(lambda size: b"A" * size), st.just(b"")),
@@ -66,7 +66,7 @@ def lay_out(pieces):
             (whole if kind == "whole" else maybe).append(line(n, *what))
             stream += text + (more if kind == "whole" else b"\r\n" if kind == "rest" else b"")
         else:
-            if kind == "noise" and b"SCALE-" in what:
+            if kind == "noise" and (b"SCALE-" in what or ASK in what or HEAD.search(what)):
                 continue
             stream += what
         fitting = kind in {"front", "unended"} or (fitting and kind in {"token", "noise"})
@@ -119,9 +119,15 @@ def test_nothing_is_lost_and_nothing_invented_however_it_is_glued_and_split(draw
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
-@given(st.lists(STREAMS, min_size=20, max_size=20))
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
-def test_nothing_is_lost_and_nothing_invented_in_two_hundred_thousand_streams(many):
+@pytest.mark.parametrize("quarter", range(4))
+@given(many=st.lists(STREAMS, min_size=20, max_size=20))
+@settings(
+    max_examples=2_500,
+    deadline=None,
+    phases=[Phase.generate],  # a failure shows its stream; making twenty streams smaller takes too long
+    suppress_health_check=list(HealthCheck),
+)
+def test_nothing_is_lost_and_nothing_invented_in_two_hundred_thousand_streams(quarter, many):
     for drawn in many:
         judge(drawn)
 
