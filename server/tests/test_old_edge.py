@@ -2,12 +2,14 @@
 
 import json
 import uuid
+from functools import partial
 
 import pytest
 
 from administrator import Administrator
 from edge_api import event
 from old_edge import Disconnected, OldEdge
+from racing import together
 from server_processes import ServerProcess
 
 PASSWORD = "a password of the tests"
@@ -82,6 +84,20 @@ def test_what_it_repeats_is_held_once(plant, edge):
 def test_its_other_calls_are_answered(edge):
     edge.beat("SCALE-01", "SCALE-02")
     edge.tell_status("SCALE-01", "disconnected")
+
+
+def test_the_same_events_over_many_connections_at_once_are_held_once(plant, edge):
+    batch = str(uuid.uuid4())
+    before = plant.process.rows("SELECT count(*) FROM weighing_cut")[0][0]
+    told = [event(deviceId=f"SCALE-1{n % 3}", offlineMode=True, offlineBatchId=batch) for n in range(45)]
+
+    def deliver(number):
+        statuses = edge.post_batch([*told[number:], *told[:number]])
+        return statuses.count("accepted")
+
+    counts = together(*(partial(deliver, 5 * number) for number in range(6)))
+    held = plant.process.rows("SELECT count(*) FROM weighing_cut")[0][0] - before
+    assert (sum(counts), held) == (45, 45)
 
 
 def test_after_a_kill_all_that_was_answered_is_there(plant, edge):
