@@ -99,7 +99,7 @@ def test_a_session_from_login_to_end(phone_at, edge):
     assert edge.hear_type("session_resumed")["cloudSessionId"] == session
     page.get_by_role("button", name="End").tap()
     expect(page.locator("dialog .summary")).to_have_text("2 cuts, 12.400 kg")
-    page.get_by_role("button", name="Finished").tap()
+    page.get_by_role("button", name="Work is finished").tap()
     expect(page.locator(".status")).to_contain_text("Ended")
     ended = edge.hear_type("session_ended")
     assert (ended["cloudSessionId"], ended["reason"]) == (session, "completed")
@@ -225,7 +225,7 @@ def test_it_is_good_to_look_at_by_day_and_by_night(phone_at, edge):
         for button in page.locator(".bar .big:visible").all():
             assert button.bounding_box()["height"] >= 60, "a wet thumb needs more"
         page.get_by_role("button", name="End").tap()
-        expect(page.get_by_role("button", name="Finished")).to_be_visible()
+        expect(page.get_by_role("button", name="Work is finished")).to_be_visible()
         kept(page, f"phone-end-{scheme}")
         page.get_by_role("button", name="Go back").tap()
         expect(page.locator(".status")).to_have_text("At work")
