@@ -1,4 +1,4 @@
-"""Writes what follows from the contract and the code: the server's copy of the messages, and contracts/openapi.json.
+"""Writes what follows from the contract and the code: the server's copy of the messages, and the descriptions of both APIs.
 
 `python tools/dev.py python tools/contracts.py`. Tests compare both with what this file would write now.
 """
@@ -12,8 +12,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 COPY = ROOT / "server/src/scaleledger_server/contract.json"
-OPENAPI = ROOT / "contracts/openapi.json"
-DESCRIBE = "import django; django.setup(); from scaleledger_server.urls import api; import json; print(json.dumps(api.get_openapi_schema()))"
+DESCRIBE = (
+    "import django; django.setup(); from {module} import api; import json; print(json.dumps(api.get_openapi_schema()))"
+)
+DESCRIBED = {
+    ROOT / "contracts/openapi.json": "scaleledger_server.urls",
+    ROOT / "contracts/openapi-shifts.json": "scaleledger_server.shifts.api",
+}
 
 
 def as_text(value: Any) -> str:
@@ -41,11 +46,13 @@ def copied() -> str:
 
 
 def main() -> int:
-    """Write both files."""
+    """Write them."""
     COPY.write_text(copied(), encoding="utf-8")
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "scaleledger_server.settings"}
-    said = subprocess.run([sys.executable, "-c", DESCRIBE], env=environment, check=True, capture_output=True, text=True)
-    OPENAPI.write_text(as_text(json.loads(said.stdout)), encoding="utf-8")
+    for path, module in DESCRIBED.items():
+        words = [sys.executable, "-c", DESCRIBE.format(module=module)]
+        said = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
+        path.write_text(as_text(json.loads(said.stdout)), encoding="utf-8")
     return 0
 
 

@@ -5,6 +5,7 @@ import json
 
 from openapi_paths import operations
 from scaleledger_server import schemas
+from scaleledger_server.shifts.api import api as shifts
 from server_api import CONTRACTS, SCHEMAS
 
 TOOL = CONTRACTS.parent / "tools" / "contracts.py"
@@ -22,6 +23,11 @@ def test_the_committed_description_is_what_the_server_says(client):
     said = client.get("/api/openapi.json").json()
     committed = (CONTRACTS / "openapi.json").read_text()
     assert tool().as_text(said) == committed, f"contracts/openapi.json {AGAIN}"
+
+
+def test_the_committed_description_of_the_phone_pages_api_is_what_the_server_says():
+    committed = (CONTRACTS / "openapi-shifts.json").read_text()
+    assert tool().as_text(shifts.get_openapi_schema()) == committed, f"contracts/openapi-shifts.json {AGAIN}"
 
 
 def test_the_servers_copy_is_the_contract():

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from plants import CALF, LAMB, Phone, Plant, operator_browser
+from scaleledger_server.shifts.api import api
 from scaleledger_server.shifts.models import WorkSession
 
 
@@ -56,6 +57,17 @@ def test_every_request_needs_a_login_the_right_and_a_token(phone, plant, setting
         status, body = phone.post(path, {}, **{"X-CSRFToken": "x" * 32})
         assert (status, body["code"]) == (403, "csrf")
     assert not WorkSession.objects.exists()
+
+
+def test_no_operation_answers_a_stranger(db):
+    described = api.get_openapi_schema(path_prefix="/shifts/api/")["paths"]
+    asked = [
+        (method, path.replace("{session_id}", str(CALF))) for path, methods in described.items() for method in methods
+    ]
+    assert len(asked) == 6
+    for method, path in asked:
+        answer = Client().generic(method.upper(), path)
+        assert (answer.status_code, answer.json()["code"]) == (401, "login_needed"), path
 
 
 def test_a_person_without_the_second_factor_that_is_required_gets_nowhere(phone, settings):

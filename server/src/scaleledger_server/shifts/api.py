@@ -42,7 +42,7 @@ api = NinjaAPI(
     version="1",
     urls_namespace="shifts-api",
     docs_url=None,
-    openapi_url="openapi.json",
+    openapi_url=None,  # for whoever develops: contracts/openapi-shifts.json
     auth=_operating,
 )
 
