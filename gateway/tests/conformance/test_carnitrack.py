@@ -278,6 +278,7 @@ async def test_what_the_cloud_forgot_is_registered_anew_once_and_no_record_is_to
 @way
 async def test_a_wrong_key_changes_nothing_and_is_told_nowhere(way, caplog, capsys):
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, "websockets")  # as the product's own logging does
     shelf = Shelf()
     await shelf.keep("carnitrack.edge_id", "7f1c6f0a-2f4b-4b43-9a65-0d6a5a1c9b11")
     wrong = "k-wrong-5f1e"
@@ -375,7 +376,7 @@ async def test_a_reply_that_is_lost_after_the_events_were_taken_doubles_nothing(
         for record in records:
             outbox.append(record)
         forwarder = Forwarder(c.uplink, outbox, clock=LoopClock(), rng=random.Random(1))
-        c.life.on_up = forwarder.retry_now
+        c.life.on_up = c.uplink.retry = forwarder.retry_now
         async with running(forwarder):
             await asyncio.wait_for(outbox.settled(), 10)
         assert outbox.acked == {1, 2, 3}
@@ -410,13 +411,13 @@ async def test_what_is_not_settled_is_not_overtaken_by_newer_events_of_the_same_
 @way
 async def test_an_event_that_the_cloud_chokes_on_does_not_stop_the_others(way):
     async with Connected(way, hasty=True) as c:
-        c.uplink._order._hold_s = 0.2
+        c.uplink._order.hold_s, c.uplink._portion.size = 0.2, 1
         c.cloud.fault = fakes.FailsEvents(event_uuid(3))
         outbox = MemoryOutbox()
         for n in range(1, 9):
             outbox.append(scale_event(n, f"SCALE-0{n % 2 + 1}"))
         forwarder = Forwarder(c.uplink, outbox, clock=LoopClock(), rng=random.Random(1), sweep_interval_s=0.2)
-        c.life.on_up = forwarder.retry_now
+        c.life.on_up = c.uplink.retry = forwarder.retry_now
         async with running(forwarder):
             await soon(lambda: outbox.owed == [3], within_s=60)
         assert set(c.books.accepted.values()) == {1}
@@ -569,12 +570,12 @@ async def test_the_clouds_limit_for_a_batch_is_kept(way):
 async def test_a_soak_with_faults_loses_nothing_doubles_nothing_and_keeps_each_scales_order(way, count):
     rng = random.Random(7)
     async with Connected(way) as c:
-        c.uplink._order._hold_s = 600.0
+        c.uplink._order.hold_s = 600.0
         c.cloud.fault = fakes.DropsAtRandom(rng, 0.1)
         c.books.rejects.update(event_uuid(n) for n in range(97, count, 97))
         outbox = MemoryOutbox()
         forwarder = Forwarder(c.uplink, outbox, clock=LoopClock(), rng=rng, sweep_interval_s=0.5)
-        c.life.on_up = forwarder.retry_now
+        c.life.on_up = c.uplink.retry = forwarder.retry_now
         async with running(forwarder):
             for n in range(1, count + 1):
                 outbox.append(scale_event(n, f"SCALE-{rng.randrange(1, 9):02d}"))

@@ -12,10 +12,11 @@ from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
-from fakes import centre
-from fakes.centre import Answers, Centre
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
+
+from fakes import centre
+from fakes.centre import Answers, Centre
 
 KEY = "k-3f9d2c7a51"
 SITE = "site-001"
@@ -181,6 +182,10 @@ class CloudBooks:
         return self._tagged(self.plu, headers)
 
 
+class BrokenOff(Exception):
+    """The cloud ended the line: what lies in its buffers is not looked at."""
+
+
 class Sound:
     """No fault."""
 
@@ -199,7 +204,7 @@ class Silent(Sound):
     http = centre.Silent()
 
     async def events(self, cloud, link, events):
-        await asyncio.Event().wait()
+        await link.wait_closed()
 
 
 class Slow(Sound):
@@ -254,7 +259,7 @@ class DropsReply(Sound):
             self.left -= 1
             cloud.books.take_all(events)
             link.transport.abort()
-            return
+            raise BrokenOff
         await cloud.answer_events(link, events)
 
 
@@ -277,7 +282,7 @@ class DropsAtRandom(DropsReply):
         self.left = int(self.rng.random() < self.share)
         if self.left and self.rng.random() < 0.5:
             link.transport.abort()
-            return
+            raise BrokenOff
         await super().events(cloud, link, events)
 
 
@@ -319,8 +324,8 @@ class FailsEvents(Sound):
     async def events(self, cloud, link, events):
         if any(event["localEventId"] == self.local_id for event in events):
             await link.close(1013)
-        else:
-            await cloud.answer_events(link, events)
+            raise BrokenOff
+        await cloud.answer_events(link, events)
 
 
 class AsksPatience(Sound):
@@ -362,6 +367,9 @@ class CarnitrackCloud:
     def fault(self, fault):
         self._fault = fault
         self._http.fault = fault.http
+        if isinstance(fault, Portal):  # it came between: what was open is cut
+            for link in self.links:
+                link.transport.abort()
 
     @property
     def rest_url(self):
@@ -395,7 +403,7 @@ class CarnitrackCloud:
 
     async def _serve(self, link):
         headers = self.last_headers
-        with suppress(ConnectionClosed):
+        with suppress(ConnectionClosed, BrokenOff):
             first = json.loads(await link.recv())
             self.messages.append(first)
             if first["type"] != "register":

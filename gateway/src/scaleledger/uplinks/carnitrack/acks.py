@@ -22,12 +22,13 @@ class Delivery:
     known: dict[int, ItemOutcome]
     missing: int = 0
     since_s: float = 0.0
+    begun_s: float = 0.0
     reason: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Acks:
-    """The events on their way on one line. `silent` is True when the cloud let a whole waiting time pass without a word."""
+    """The events on their way on one line. `silent` is True when the cloud answered nothing at all for a whole waiting time."""
 
     def __init__(self, wait_s: float) -> None:
         self._wait_s = wait_s
@@ -42,7 +43,7 @@ class Acks:
     def begin(self, known: dict[int, ItemOutcome]) -> Delivery:
         """A delivery whose outcomes are noted in `known`."""
         self._count += 1
-        delivery = Delivery(self._count, known, since_s=_time_s())
+        delivery = Delivery(self._count, known, since_s=_time_s(), begun_s=_time_s())
         self._deliveries.add(delivery)
         return delivery
 
@@ -74,7 +75,7 @@ class Acks:
         except TimeoutError:
             if delivery is not None and delivery.since_s + self._wait_s > _time_s():
                 return
-            self.silent = self._answered_s + self._wait_s <= _time_s()
+            self.silent = delivery is not None and self._answered_s < delivery.begun_s
             raise LinkError(f"the cloud did not answer an event for {self._wait_s:g} s") from None
         if self._ended:
             raise LinkError(self._ended)

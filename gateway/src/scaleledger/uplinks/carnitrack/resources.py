@@ -54,6 +54,7 @@ class Resources:
     """The cloud's REST resources, as the part of `Cloud` that both carriers share. Call `close` at the end.
 
     `in_doubt` is called when an exchange failed: the link may be gone. `heard_s` is the loop's time of the last good answer.
+    `retry` is called when events that waited for an earlier one may go now: whoever holds them back should offer them.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Resources:
         )
         self.heard_s = float("-inf")
         self.in_doubt: Callable[[], None] = lambda: None
+        self.retry: Callable[[], None] = lambda: None
         self._not_before: dict[str, tuple[float, str]] = {}
         self._absent: dict[str, float] = {}
         self._etags: dict[str, str] = {}

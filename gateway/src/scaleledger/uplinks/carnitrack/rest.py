@@ -36,8 +36,8 @@ from scaleledger.uplinks.carnitrack import answers, calls
 from scaleledger.uplinks.carnitrack.answers import Busy
 from scaleledger.uplinks.carnitrack.identity import EdgeShelf
 from scaleledger.uplinks.carnitrack.order import Order
+from scaleledger.uplinks.carnitrack.portion import Portion
 from scaleledger.uplinks.carnitrack.protocol import (
-    FIRST_BATCH,
     MOST_BATCH,
     BatchUnfit,
     Event,
@@ -51,7 +51,6 @@ from scaleledger.uplinks.carnitrack.resources import SIGN_S, CloudSettings, Reso
 from scaleledger.uplinks.carrier import wall_clock
 
 TOLD_MAX = 1_000
-PARTS_A_DELIVERY = 4
 QUICK_S = (0.1, 0.5)  # waits before a broken exchange is tried again on the spot
 QUICK_FAILURE_S = 2.0  # one that took longer is not
 POLL_LEAST_MS, POLL_MOST_MS = 250, 3_600_000
@@ -106,7 +105,7 @@ class RestCloud(Resources):
         self._context_of = context_of
         self._pace = pace or Pace()
         self._values: dict[str, Any] = {}
-        self._most, self._size = FIRST_BATCH, FIRST_BATCH
+        self._portion = Portion()
         self._order = Order()
         self._devices: dict[str, bool] = {}
         self._due: OrderedDict[tuple[str, str], CloudTold] = OrderedDict()
@@ -126,8 +125,7 @@ class RestCloud(Resources):
 
     @property
     def batch_limit(self) -> int:
-        """Several parts while all goes well; else few enough that one event can be told to be the cause."""
-        return PARTS_A_DELIVERY * self._size if self._size >= self._most else self._size
+        return self._portion.batch_limit
 
     @property
     def in_flight_limit(self) -> int:
@@ -195,7 +193,7 @@ class RestCloud(Resources):
             return
         self._values = dict(values)
         self._pace = self._pace.told(values)
-        self._most = answers.whole(values, "maxBatch", MOST_BATCH) or self._most
+        self._portion.most = answers.whole(values, "maxBatch", MOST_BATCH) or self._portion.most
         receive(ConfigChanged(values))
 
     # Sessions
@@ -276,17 +274,18 @@ class RestCloud(Resources):
         sent = self._order.admit(events, known, self._time_s())
         reason = ""
         try:
-            for part in parts(sent, self._size):
+            for part in parts(sent, self._portion.size):
                 await self._offer_again(part, known)
         except LinkError as error:
-            self._size = max(1, self._size // 2)
+            self._portion.fail()
             if not known:
                 raise
             reason = str(error)
         else:
-            self._size = min(self._size * 2, self._most)
+            self._portion.succeed()
         finally:
-            self._order.note(sent, known, self._time_s())
+            if self._order.note(sent, known, self._time_s()):
+                self.retry()
         return [known.get(r.seq) or ItemOutcome(r.seq, Outcome.RETRY, reason) for r in batch.records]
 
     async def _offer_again(self, part: Sequence[Event], known: dict[int, ItemOutcome]) -> None:

@@ -43,13 +43,14 @@ from scaleledger.uplinks.carnitrack.messages import (
     read_message,
 )
 from scaleledger.uplinks.carnitrack.order import Order
-from scaleledger.uplinks.carnitrack.protocol import FIRST_BATCH, MOST_BATCH, event_of, parts, sort_out
+from scaleledger.uplinks.carnitrack.portion import Portion
+from scaleledger.uplinks.carnitrack.protocol import MOST_BATCH, event_of, parts, sort_out
 from scaleledger.uplinks.carnitrack.resources import NAME, REFUSED_S, CloudSettings, Resources
 from scaleledger.uplinks.carrier import USER_AGENT, wall_clock
 from scaleledger.uplinks.exchange import time_text
 
 OPEN_S, CLOSE_S = 10.0, 2.0
-PARTS_A_DELIVERY, DELIVERIES = 4, 4
+DELIVERIES = 4
 TOLD_MAX = 1_000
 NO_PONG, GOING_AWAY = 4000, 1001
 UNREADABLE, NOT_KNOWN, NOT_APPROVED, TAKEN_OVER, TRY_LATER = 4400, 4401, 4403, 4409, 1013
@@ -90,7 +91,7 @@ class _Line:
         self.acks = Acks(ack_s)
         self.batches: dict[str, asyncio.Future[bool]] = {}
         self.registered: asyncio.Future[Registered] = asyncio.get_running_loop().create_future()
-        self.pong = asyncio.Event()
+        self.alive = asyncio.Event()
         self.sending = asyncio.Lock()
 
     def end(self, words: str) -> None:
@@ -122,7 +123,7 @@ class SocketCloud(Resources):
         self._url = calls.socket_address(url)
         self._context_of = context_of
         self._times = times or LineTimes()
-        self._most = FIRST_BATCH
+        self._portion = Portion()
         self._order = Order()
         self._envelope = Envelope()
         self._line: _Line | None = None
@@ -143,11 +144,12 @@ class SocketCloud(Resources):
 
     @property
     def batch_limit(self) -> int:
-        return PARTS_A_DELIVERY * self._most
+        return self._portion.batch_limit
 
     @property
     def in_flight_limit(self) -> int:
-        return DELIVERIES
+        """One while a cause is looked for."""
+        return DELIVERIES if self._portion.whole else 1
 
     def watch(self, devices: Mapping[str, bool]) -> None:
         """Nothing is polled here: the cloud says by itself what changes."""
@@ -249,7 +251,7 @@ class SocketCloud(Resources):
 
     def _take_config(self, values: Mapping[str, Any], receive: Callable[[CloudSaid], None]) -> None:
         if values:
-            self._most = answers.whole(values, "maxBatch", MOST_BATCH) or self._most
+            self._portion.most = answers.whole(values, "maxBatch", MOST_BATCH) or self._portion.most
             receive(ConfigChanged(values))
 
     # What comes in
@@ -259,6 +261,7 @@ class SocketCloud(Resources):
         with suppress(ConnectionClosed):
             while True:
                 word = read_message(await line.link.recv(), self._now())
+                line.alive.set()
                 if isinstance(word, Pinged):
                     await line.link.send(self._envelope.say(PONG, {}, self._now(), self.edge.edge_id))
                 elif word is not None:
@@ -267,8 +270,6 @@ class SocketCloud(Resources):
     def _take(self, word: Word, line: _Line, receive: Callable[[CloudSaid], None]) -> None:
         if isinstance(word, EventAnswered):
             line.acks.take(word)
-        elif isinstance(word, Ponged):
-            line.pong.set()
         elif isinstance(word, Registered):
             if line.registered.done():
                 self._take_config(word.config, receive)
@@ -280,21 +281,21 @@ class SocketCloud(Resources):
                 waiting.set_result(word.complete)
         elif isinstance(word, ConfigChanged):
             self._take_config(word.values, receive)
-        elif not isinstance(word, Pinged):
+        elif not isinstance(word, Pinged | Ponged):
             receive(word)
 
     # What goes out
 
     async def _ping(self, line: _Line) -> None:
-        """Returns when no pong came in time; the line is then closed with the contract's code."""
+        """Returns when neither a pong nor anything else came in time; the line is then closed with the contract's code."""
         while True:
             await asyncio.sleep(self._times.ping_s)
-            line.pong.clear()
+            line.alive.clear()
             try:
                 async with asyncio.timeout(self._times.pong_s):
                     at = self._now()
                     await line.link.send(self._envelope.say(PING, {"timestamp": time_text(at)}, at, self.edge.edge_id))
-                    await line.pong.wait()
+                    await line.alive.wait()
             except TimeoutError:
                 await line.link.close(NO_PONG)
                 return
@@ -348,19 +349,23 @@ class SocketCloud(Resources):
         delivery = line.acks.begin(known)
         try:
             async with line.sending:
-                for part in parts(sent, self._most):
+                for part in parts(sent, self._portion.size):
                     await line.acks.clear_of(part)
                     line.acks.expect(delivery, part)
                     await line.link.send(self._envelope.events(part, self._now(), self.edge.edge_id))
             await line.acks.settled(delivery)
             reach("uplink.after-answer")
         except (LinkError, ConnectionClosed) as error:
+            self._portion.fail()
             if isinstance(error, LinkError) and line.acks.silent:
                 await line.link.close(NO_PONG)
             if not known:
                 raise LinkError(f"the line to the cloud: {error}") from error
             delivery.reason = str(error)
+        else:
+            self._portion.succeed()
         finally:
             line.acks.forget(delivery)
-            self._order.note(sent, known, self._time_s())
+            if self._order.note(sent, known, self._time_s()):
+                self.retry()
         return [known.get(r.seq) or ItemOutcome(r.seq, Outcome.RETRY, delivery.reason) for r in batch.records]
