@@ -20,7 +20,7 @@ from scaleledger_server.weighing import cuts, offline_batches
 from scaleledger_server.weighing.cuts import Said
 from scaleledger_server.weighing.items import Item
 from scaleledger_server.weighing.offline_batches import Ended
-from scaleledger_server.weighing.services import Outcome, Verdict, ingest
+from scaleledger_server.weighing.services import Outcome, ingest
 
 UNIT = "g"
 NO_ROOM = f"This edge has {edges.SCALES_PER_EDGE_MAX} scales already; another one is not taken."
@@ -84,7 +84,6 @@ def _stored(edge: Edge, said: dict[int, Said], scales: dict[str, Scale], now: da
     )
     held = {place: one for place, one in said.items() if verdicts[place].outcome in {Outcome.CREATED, Outcome.HELD}}
     new = dict(zip(held, cuts.keep(edge, list(held.values()), scales, now), strict=True))
-    _count(held, verdicts, scales, now)
     results = {}
     for place, one in said.items():
         if place in held:
@@ -93,16 +92,6 @@ def _stored(edge: Edge, said: dict[int, Said], scales: dict[str, Scale], now: da
         else:
             results[place] = Result("", Status.FAILED, error=verdicts[place].detail)
     return results
-
-
-def _count(held: dict[int, Said], verdicts: dict[int, Verdict], scales: dict[str, Scale], now: datetime) -> None:
-    fresh: dict[Scale, tuple[int, datetime]] = {}
-    for place, one in held.items():
-        if verdicts[place].outcome is Outcome.CREATED:
-            scale = scales[one.device_id]
-            count, last_at = fresh.get(scale, (0, one.item.measured_at))
-            fresh[scale] = (count + 1, max(last_at, one.item.measured_at))
-    edges.note_events(fresh, now)
 
 
 def end_batch(edge: Edge, said: Ended, now: datetime) -> dict[str, Any]:

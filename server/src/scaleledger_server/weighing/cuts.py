@@ -16,6 +16,7 @@ from django.db.models import Count, Sum
 
 from scaleledger_server import notices
 from scaleledger_server.errors import Refusal
+from scaleledger_server.shifts import edges
 from scaleledger_server.shifts.models import Edge, Scale, WorkSession
 from scaleledger_server.weighing import offline_batches
 from scaleledger_server.weighing.items import Item
@@ -109,6 +110,7 @@ def keep(edge: Edge, said: Sequence[Said], scales: Mapping[str, Scale], now: dat
                 continue
             standing[one.uuid] = Standing(scale.pk, session, one.revision)
         _add(rows, scales, batches, now)
+        _count(rows, scales, now)
         touched = _move(moving, scales, now)
         touched |= {session for _, session in rows if session is not None}
         notices.tell_cuts([str(session) for session in touched])
@@ -165,6 +167,15 @@ def _add(
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.executemany(_ADD, values)
+
+
+def _count(rows: Sequence[tuple[Said, UUID | None]], scales: Mapping[str, Scale], now: datetime) -> None:
+    fresh: dict[Scale, tuple[int, datetime]] = {}
+    for one, _ in rows:
+        scale, at = scales[one.device_id], one.item.measured_at
+        count, last_at = fresh.get(scale, (0, at))
+        fresh[scale] = count + 1, max(last_at, at)
+    edges.note_events(fresh, now)
 
 
 def _move(
