@@ -34,6 +34,10 @@ class SocketInMemory:
     async def receive(self):
         return await self._said.get()
 
+    def unread(self):
+        """How many messages were not read yet."""
+        return self._said.qsize()
+
     async def send(self, message):
         if message["type"] == "websocket.close":
             self.closed.put_nowait(message["code"])
@@ -205,3 +209,27 @@ async def test_of_two_connections_the_older_one_ends_though_it_was_let_in_later(
         assert newer.closed.empty()
         for task in running:
             task.cancel()
+
+
+async def test_while_much_waits_an_edge_is_not_read_on(answers, monkeypatch):
+    """A backlog that comes faster than it is stored waits at the edge, not in this process's memory."""
+    stored = asyncio.Event()
+    answer = answers.ask
+
+    async def ask(question, *arguments):
+        if question.__name__ == "take":
+            await stored.wait()
+        return await answer(question, *arguments)
+
+    monkeypatch.setattr(module.centre, "ask", ask)
+    batch = {"type": "event_batch", "payload": {"events": [event(number) for number in range(500)]}}
+    socket = SocketInMemory(*[batch] * 40)
+    async with connected(socket, WireThatPassesOnAtOnce()):
+        await socket.hear("session_list")
+        left = -1
+        while left != (left := socket.unread()):
+            await asyncio.sleep(0.05)
+        assert 40 - left <= module.WAITING_MAX / 500 + 3
+        stored.set()
+        for _ in range(40 * 500):
+            await socket.hear("event_ack")

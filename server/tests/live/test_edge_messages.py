@@ -33,10 +33,12 @@ def test_single_events_are_taken_together_and_none_overtakes_the_end_of_its_batc
     waiting.put(Envelope("offline_batch_end", {"batchId": "b"}))
     waiting.put(Envelope("event_batch", {"events": [event(3), event(4)]}))
     waiting.put(Envelope("event", event(5)))
+    assert (len(waiting), waiting.events) == (12, 6)
     assert [one["weightGrams"] for one in waiting.take()] == [1000, 1001, 1002]
     assert waiting.take() == Step("offline_batch_end", {"batchId": "b"})
     assert [one["weightGrams"] for one in waiting.take()] == [1003, 1004, 1005]
     assert waiting.take() is None
+    assert len(waiting) == 0
 
 
 def test_no_more_is_taken_at_once_than_one_transaction_holds():

@@ -62,33 +62,38 @@ class Waiting:
     """What an edge delivered and what was not taken in yet: events, and the begins and ends of batches, in their order."""
 
     def __init__(self) -> None:
-        self._work: deque[Any] = deque()
+        self._work: deque[Step | list[Any]] = deque()
+        self.events = 0
 
     def __len__(self) -> int:
-        return len(self._work)
+        """How much waits: each event, and each step."""
+        return self.events + len(self._work)
 
     def put(self, message: Envelope) -> None:
         """Add the events of `event` or `event_batch`, or a batch's step. Raises Invalid for a batch that is no list."""
-        if message.type == "event":
-            self._work.append([message.payload])
-        elif message.type == "event_batch":
-            self._work.append(listed(message.payload))
-        else:
+        if message.type not in EVENT_TYPES:
             self._work.append(Step(message.type, message.payload))
+            return
+        events = [message.payload] if message.type == "event" else listed(message.payload)
+        self.events += len(events)
+        self._work.append(events)
 
-    def take(self) -> "list[Any] | Step | None":
+    def take(self) -> list[Any] | Step | None:
         """What is due: a batch's step, or as many events as go into one transaction; None when nothing waits."""
-        if not self._work:
-            return None
-        if isinstance(self._work[0], Step):
-            step: Step = self._work.popleft()
-            return step
         events: list[Any] = []
-        while self._work and not isinstance(self._work[0], Step):
-            if events and len(events) + len(self._work[0]) > BATCH_RECORDS_MAX:
+        while self._work:
+            first = self._work[0]
+            if isinstance(first, Step):
+                if not events:
+                    self._work.popleft()
+                    return first
                 break
-            events += self._work.popleft()
-        return events
+            if len(events) + len(first) > BATCH_RECORDS_MAX:
+                break
+            events += first
+            self._work.popleft()
+        self.events -= len(events)
+        return events or None
 
 
 class Presence:

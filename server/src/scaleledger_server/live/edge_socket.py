@@ -41,7 +41,7 @@ from scaleledger_server.shifts.models import Edge
 log = logging.getLogger(__name__)
 
 OTHERS_PER_SECOND_MAX, OTHERS_AT_ONCE_MAX = 100, 1_000  # a plant's scales may all dial in at once
-DELIVERIES_WAITING_MAX = 1_000
+WAITING_MAX = 4_000  # events, and as many messages
 UNREADABLE_MAX = 100
 SPOKEN_MAX = 64
 REGISTER_WITHIN_S = 30.0
@@ -264,7 +264,7 @@ class EdgeLink:
     async def _hear(self, message: Envelope) -> None:
         """Raises Invalid, Gone."""
         if message.type in EVENT_TYPES or message.type in BATCH_STEPS:
-            while len(self._waiting) >= DELIVERIES_WAITING_MAX:
+            while len(self._waiting) >= WAITING_MAX:
                 self._room.clear()
                 await self._room.wait()
             self._waiting.put(message)
