@@ -111,8 +111,8 @@ class CloudPrinting:
                     (job.job_id, owed)
                 )  # until the cloud is there anew: it says nothing of the others
                 continue
-            await self._shelf.note_acked(job.job_id, owed)
             self._spool.note_acked(job.job_id, owed)
+            await self._shelf.note_acked(job.job_id, owed)
 
     async def _offer_all(self) -> None:
         offers = self._printers.offers()

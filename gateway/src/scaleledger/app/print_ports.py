@@ -35,7 +35,7 @@ class JobShelf(Protocol):
         ...
 
     async def keep(self, job: PrintJob) -> None:
-        """Replace all but the content."""
+        """Replace all but the content and what the cloud has taken."""
         ...
 
     async def open_jobs(self) -> list[PrintJob]:

@@ -5,7 +5,7 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from scaleledger.app.watch import Watch
 from scaleledger.bootstrap.cloud import add_cloud
 from scaleledger.bootstrap.ground import Ground
 from scaleledger.bootstrap.listeners import add_listeners
+from scaleledger.bootstrap.printing import add_printing
 from scaleledger.config.assigned import ports_of, section_of
 from scaleledger.config.load import known_cards
 from scaleledger.config.model import Assignable, Config, StationSection, UplinkSection
@@ -119,6 +120,7 @@ async def run_gateway(
         devices = Registry(clock, store.ledger, store.devices, store.history, store.rejected)
         ground = Ground(path, config, store, supervisor, around, clock, rng, open_parts, devices)
         await add_listeners(ground)
+        ground = replace(ground, printing=await add_printing(ground))
         await add_cloud(ground)
         roster = _roster(supervisor, config, store, workshop)
         lifecycle = None

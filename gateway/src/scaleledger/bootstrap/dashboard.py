@@ -9,13 +9,14 @@ from pathlib import Path
 
 from scaleledger import __version__
 from scaleledger.app import host
-from scaleledger.app.desks import DeviceDesk
+from scaleledger.app.desks import DeviceDesk, SpoolDesk
 from scaleledger.app.lifecycle import Lifecycle
 from scaleledger.app.overview import GatewayView, Overview, UplinkView
 from scaleledger.app.roster import Roster
 from scaleledger.app.viewers import Viewers
 from scaleledger.bootstrap.ground import Ground
 from scaleledger.bootstrap.listeners import zone_named
+from scaleledger.bootstrap.printing import look_for_printers
 from scaleledger.config.plant import DashboardSection
 from scaleledger.dashboard import create_application
 from scaleledger.domain.standing import StationReport, fingerprint
@@ -75,6 +76,8 @@ def _overview(ground: Ground, roster: Roster, lifecycle: Lifecycle | None, views
         overview.problems.append(devices.problems)
     if config.plu is not None:
         overview.files = _Files(ground)
+    if ground.printing is not None:
+        overview.printing = SpoolDesk(ground.printing.printers, ground.printing.spool, look_for_printers)
     overview.has_cloud = config.carnitrack is not None
     if config.carnitrack is not None:
         overview.session_age_s = config.carnitrack.session_age_s

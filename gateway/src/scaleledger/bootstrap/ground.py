@@ -7,11 +7,21 @@ from pathlib import Path
 
 from scaleledger.app.clock import SystemClock
 from scaleledger.app.listener import Listener
+from scaleledger.app.printers import Printers
 from scaleledger.app.registry import Registry
+from scaleledger.app.spool import Spool
 from scaleledger.app.supervisor import Supervisor
 from scaleledger.app.surroundings import Surroundings
 from scaleledger.config.model import Config
 from scaleledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Printing:
+    """The parts of printing, for those who show them or feed them."""
+
+    printers: Printers
+    spool: Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +42,4 @@ class Ground:
     open_parts: AsyncExitStack
     devices: Registry
     listeners: list[Listener] = field(default_factory=list)
+    printing: Printing | None = None

@@ -97,13 +97,19 @@ class PrinterSection(Section):
     id: DeviceId = Field(description="Its name, unique.")
     url: str = Field(pattern=r"^tcp://[^/\s]+:\d+$", description="tcp://host:9100")
     language: Literal["tspl", "escpos"] = Field("tspl", description="What it understands.")
-    role: Role = Field("generic", description="Which labels it prints.")
+    role: Role | Literal["slip"] = Field(
+        "generic", description="Which labels it prints. slip: a slip of every weighing, as soon as it is saved."
+    )
     name: str = Field("", max_length=100, description="A name for people.")
     priority: int = Field(100, ge=0, le=1000, description="Of several printers for a role, the lowest number first.")
     codepage: str = Field(
         "", max_length=30, description="The code page of texts; cp949 for escpos, windows-1254 for tspl."
     )
     columns: int = Field(32, ge=16, le=64, description="Characters on a line of a slip printer.")
+    texts: Literal["en", "ko", "tr"] = Field("en", description="The language of slips and test labels.")
+    label_width_mm: int = Field(58, ge=20, le=200, description="Its labels' width.")
+    label_height_mm: int = Field(40, ge=15, le=300, description="Its labels' height.")
+    label_gap_mm: int = Field(2, ge=0, le=30, description="The gap between two labels.")
 
     @field_validator("codepage")
     @classmethod

@@ -22,6 +22,7 @@ NEWEST_WITHIN = 50_000
 """`newest` looks at so many records; a device that has not weighed among them is as good as new."""
 
 _SLICE = "SELECT seq, station, measured_at FROM weighing_records WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+_AFTER = "SELECT seq, station, measured_at FROM weighing_records WHERE seq > ? ORDER BY seq LIMIT ?"
 _ENTRY = f"SELECT {ENTRY_COLUMNS} FROM weighing_records WHERE seq = ?"  # noqa: S608
 _BEFORE = "SELECT hash FROM weighing_records WHERE seq = ?1 UNION ALL SELECT hash FROM checkpoints WHERE seq = ?1"
 
@@ -64,6 +65,11 @@ class History:
             if rows[-1][0] <= after_seq:
                 break
         return await self._records(found[::-1], Kind.WEIGHING)
+
+    async def after(self, seq: int, limit: int) -> list[Record]:
+        """Weighings among the next `limit` records with a greater number, oldest first. Raises StoreError."""
+        rows = await self._reader.run(lambda connection: connection.execute(_AFTER, (seq, limit)).fetchall())
+        return await self._records(rows, Kind.WEIGHING)
 
     async def kept_since(self, station: str, since: datetime, limit: int) -> list[Record]:
         """Weighings of a station with measured_at >= since, newest first, at most `limit`. Raises StoreError."""

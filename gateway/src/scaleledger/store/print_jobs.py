@@ -8,6 +8,7 @@ from scaleledger.domain.printing import JobSource, JobStatus, PrinterCard, Print
 from scaleledger.store import plant_tables as tables
 from scaleledger.store.orm import Orm
 
+FORGET_AT_ONCE = 5_000
 _OPEN = (JobStatus.WAITING, JobStatus.PRINTING, JobStatus.DOUBTFUL, JobStatus.REPLACED)
 _KEPT = (
     "job_id", "global_job_id", "source", "target_printer", "target_role", "printer_id", "label_count", "is_copy", "copy_of",
@@ -32,7 +33,7 @@ class PrintShelf:
         return await self._orm.run(_add(job, content))
 
     async def keep(self, job: PrintJob) -> None:
-        """Replace all but the content."""
+        """Replace all but the content and what the cloud has taken."""
         await self._orm.run(_keep(job))
 
     async def open_jobs(self) -> list[PrintJob]:
@@ -100,6 +101,7 @@ async def _known(job: PrintJob) -> PrintJob | None:
 
 async def _keep(job: PrintJob) -> None:
     row = _row(job)
+    del row["acked"]  # only the cloud's answers change it, and they may come meanwhile
     await tables.PrintJob.filter(job_id=row.pop("job_id")).update(**row)
 
 
@@ -134,7 +136,7 @@ async def _note_acked(job_id: str, status: str) -> None:
 
 async def _forget(keep: int) -> None:
     over = [status.value for status in JobStatus if status.is_over]
-    rows = tables.PrintJob.filter(status__in=over).order_by("-created_at", "-job_id").offset(keep).limit(-1)
+    rows = tables.PrintJob.filter(status__in=over).order_by("-created_at", "-job_id").offset(keep).limit(FORGET_AT_ONCE)
     old = [_job(row) for row in await rows.values(*_KEPT)]
     gone = [job.job_id for job in old if job.acked == job.owes]
     for start in range(0, len(gone), 500):
