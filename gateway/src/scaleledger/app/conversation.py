@@ -34,6 +34,8 @@ DUE_MAX = 4_096
 TOKEN_BYTES = 24
 """A problem of fewer bytes without a comma is a broken token, not a line: it is counted only."""
 REJECTED_PER_MINUTE = 120
+"""A link may have so many lines kept a minute; of more, every UNKEPT_LOGGED-th is in the log."""
+UNKEPT_LOGGED = 100
 REPEATED_LATE, NO_NAME, NO_WEIGHT = "repeated-late", "no-name", "no-weight"
 
 
@@ -85,6 +87,7 @@ class Conversation:
         self._unclaimed: list[Nameless] = []
         self._first = True
         self._rejected: deque[float] = deque()
+        self._unkept = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -218,8 +221,7 @@ class Conversation:
         heard, _ = self._heard(arrival, None)
         verdict, recent = self._recent.judge(heard)
         if recent is not None:
-            if verdict is Verdict.COPY:
-                self._recent.pair(recent, heard)
+            self._recent.pair(recent, heard)
             self._owe(Owed.EVENT, self._again(recent.draft, arrival, recent.received_at, None))
             return
         if verdict is Verdict.DOUBTFUL:
@@ -231,8 +233,8 @@ class Conversation:
         self._owe(Owed.EVENT, self._keep(heard.draft, arrival, None))
 
     def _told_again(self, verdict: Verdict, recent: Recent, device: Device, heard: Heard, arrival: Arrival) -> None:
+        device.recent.pair(recent, heard)
         if verdict is Verdict.COPY:
-            device.recent.pair(recent, heard)
             device.copies += 1
         else:
             device.repeats += 1
@@ -271,7 +273,9 @@ class Conversation:
         while self._rejected and now - self._rejected[0] > 60:
             self._rejected.popleft()
         if len(self._rejected) >= REJECTED_PER_MINUTE or len(self._row) >= DUE_MAX:
-            log.warning("hw.problem", peer=self.seen.link.peer, reason=reason, raw=raw[:64].hex())
+            self._unkept += 1
+            if self._unkept % UNKEPT_LOGGED == 1:
+                log.warning("hw.problem", peer=self.seen.link.peer, reason=reason, raw=raw[:64].hex(), seen=self._unkept)
             self._owe(Owed.REJECTED)
             return
         self._rejected.append(now)

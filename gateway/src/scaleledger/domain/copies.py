@@ -7,7 +7,7 @@ cut that was never kept cannot.
 
     printed later by   0..2 s with the print prefix, at most 1 s without it
     received within    5 s, or as the first line after the scale dialled in anew
-    from               the same address, while the first has no copy yet
+    from               the same address, while the first was not printed yet
 """
 
 from collections import OrderedDict
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
 class Recent:
     """An event that was taken lately. `draft` is None for one that the ledger held already when the gateway started.
 
-    `copy` is the uuid that its print copy would have had.
+    `copy` is the uuid that its print would have had: its own, if both bear the same time; "" while it was not printed.
     """
 
     uuid: str
@@ -131,7 +131,7 @@ class RecentEvents:
             self._copies.pop(forgotten.copy, None)
 
     def pair(self, recent: Recent, heard: Heard) -> None:
-        """The line is the event's copy; the next one like it is not."""
-        if not recent.copy:
+        """The line told of this event again. If it was its print, with the same time or a later one, the next one like it is not."""
+        if not recent.copy and (heard.prefixed or heard.draft.uuid != recent.uuid):
             recent.copy = heard.draft.uuid
             self._copies[recent.copy] = recent.uuid

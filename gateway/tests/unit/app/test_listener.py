@@ -62,6 +62,14 @@ async def test_a_print_copy_is_acknowledged_and_the_same_record(tmp_path):
         assert (here.device().copies, here.device().card.event_count) == (2, 1)
 
 
+async def test_an_equal_cut_after_the_first_one_was_printed_is_no_copy_of_it(tmp_path):
+    async with hall(tmp_path / "data") as here:
+        scale = await here.dial(b"SCALE-01")
+        scale.send_lines(line("10:30:00"), b'P"' + line("10:30:00"), line("10:30:01"))
+        await scale.oks(3)
+        assert [held["details"].get("notes") for held in await here.held()] == [None, "possible-copy"]
+
+
 async def test_two_equal_cuts_two_seconds_apart_are_two_records_and_the_second_says_so(tmp_path):
     async with hall(tmp_path / "data") as here:
         scale = await here.dial(b"SCALE-01")
