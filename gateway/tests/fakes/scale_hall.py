@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,7 @@ from scaleledger.app.nameless import NamelessEvents
 from scaleledger.app.registry import ListenerRules, Registry, ScaleProfile
 from scaleledger.drivers import open_driver
 from scaleledger.transports import open_transport
+from scaleledger.wire.link import LinkState
 
 RULES = ListenerRules("hall", "dp401-csv", ScaleProfile("g", 0, "windows-1254", UTC))
 ASK = b"KONTROLLU AKTAR OK?"
@@ -76,10 +77,8 @@ class Dialled:
 
     async def hang_up(self):
         self._writer.close()
-        try:
+        with suppress(ConnectionError):
             await self._writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 class Hall:
@@ -102,7 +101,10 @@ class Hall:
     async def until(self, is_so, within_s=5.0):
         """Wait until something is so."""
         async with asyncio.timeout(within_s):
-            while not is_so():
+            while True:
+                with suppress(KeyError):  # a device that was not heard of yet
+                    if is_so():
+                        return
                 await asyncio.sleep(0.005)
 
     async def held(self):
@@ -139,6 +141,7 @@ async def hall(folder, clock=None, sessions=None, ledger=None, rejected=None, **
     parts = [asyncio.create_task(listener.run()), asyncio.create_task(registry.run())]
     here = Hall(store, registry, listener, clock)
     try:
+        await here.until(lambda: listener.status.state is LinkState.WAITING)
         yield here
     finally:
         for scale in here.dialled:
@@ -146,6 +149,7 @@ async def hall(folder, clock=None, sessions=None, ledger=None, rejected=None, **
         for part in parts:
             part.cancel()
         await asyncio.wait(parts)
+        await registry.keep()
         await store.close()
         for part in parts:
             if not part.cancelled():

@@ -275,7 +275,9 @@ class Conversation:
         if len(self._rejected) >= REJECTED_PER_MINUTE or len(self._row) >= DUE_MAX:
             self._unkept += 1
             if self._unkept % UNKEPT_LOGGED == 1:
-                log.warning("hw.problem", peer=self.seen.link.peer, reason=reason, raw=raw[:64].hex(), seen=self._unkept)
+                log.warning(
+                    "hw.problem", peer=self.seen.link.peer, reason=reason, raw=raw[:64].hex(), seen=self._unkept
+                )
             self._owe(Owed.REJECTED)
             return
         self._rejected.append(now)

@@ -12,6 +12,7 @@ each with the peer that it came from: a wrong number is a matter for people, and
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -195,17 +196,12 @@ class Registry:
         return [device for device in self.devices.values() if device.rules is rules]
 
     async def run(self) -> None:
-        """Keep what changed, until cancelled; a new device at once, counters at most every KEEP_EVERY_S, all at the end."""
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(KEEP_EVERY_S):
-                        await self._new.wait()
-                except TimeoutError:
-                    pass
-                self._new.clear()
-                await self.keep()
-        finally:
+        """Keep what changed, until cancelled: a new device at once, counters every KEEP_EVERY_S. Call `keep` at the end."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_EVERY_S):
+                    await self._new.wait()
+            self._new.clear()
             await self.keep()
 
     async def keep(self) -> None:
@@ -213,9 +209,11 @@ class Registry:
         due, self._due = self._due, set()
         try:
             await self._shelf.keep([self.devices[device_id].card for device_id in sorted(due)])
+            due = set()
         except StoreError as failure:
-            self._due |= due
             log.error("sys.store_failed", what="devices", error=str(failure))
+        finally:
+            self._due |= due
 
     async def describe(self, device_id: str, *, name: str, location: str, kind: str) -> None:
         """A person's words for a device; kept when it returns. Raises KeyError for one that was never here, StoreError."""

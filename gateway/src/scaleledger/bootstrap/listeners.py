@@ -22,6 +22,7 @@ async def add_listeners(ground: Ground) -> None:
         return
     registry, nameless = ground.devices, NamelessEvents()
     await registry.load()
+    ground.open_parts.push_async_callback(registry.keep)
     ground.supervisor.add(ground.supervisor.part("devices"), registry.run)
     for section in ground.config.listener:
         part = ground.supervisor.part(f"listener {section.name}")

@@ -74,6 +74,7 @@ class Store:
         self.cards: Cards
         self.assignment: Assigned
         self.logins: Logins
+        self.edge_identity: EdgeIdentity
         self.sessions: WorkSessions
         self.batches: Batches
         self.attributions: Attributions

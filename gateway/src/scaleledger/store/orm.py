@@ -67,11 +67,21 @@ class Orm:
         return self._tortoise.db()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work` where Tortoise finds this connection. Raises StoreError when the database refuses."""
+        """Await `work` where Tortoise finds this connection. Raises StoreError when the database refuses.
+
+        Whoever is cancelled meanwhile waits until the work has ended: cut short between BEGIN and COMMIT, it would leave the
+        one connection inside a transaction, for everybody.
+        """
+        task = asyncio.get_running_loop().create_task(work, context=self._context)
         try:
-            return await asyncio.get_running_loop().create_task(work, context=self._context)
+            return await asyncio.shield(task)
         except BaseORMException as error:
             raise StoreError(f"the database refused: {error}") from error
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # nobody is left who wants to know
+            raise
 
     async def close(self) -> None:
         """Close the connection."""
