@@ -5,6 +5,7 @@ name there is.
 """
 
 import difflib
+import os
 import ssl
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -14,10 +15,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from scaleledger.app.clock import SystemClock
 from scaleledger.config.model import AnyUplink, Config, StationSection
+from scaleledger.config.seeds import with_seed_names
 from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.station import Mode
 from scaleledger.drivers import WITH_CARDS, open_driver
@@ -38,13 +40,17 @@ class ConfigError(ScaleLedgerError):
 
 
 def load_config(path: Path) -> Config:
-    """The configuration in `path`, overridden by the environment. Raises ConfigError."""
+    """The configuration in `path`, overridden by the environment, also in the first gateways' names. Raises ConfigError."""
     try:
-        tomllib.loads(path.read_bytes().decode("utf-8"))
+        written = tomllib.loads(path.read_bytes().decode("utf-8"))
     except OSError as failure:
         raise ConfigError([f"{path}: cannot be read: {failure.strerror}"]) from failure
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise ConfigError([f"{path}: is not TOML: {failure}"]) from failure
+
+    said, faults = with_seed_names(written, os.environ)
+    if faults:
+        raise ConfigError(faults)
 
     class FromFile(Config):
         """The configuration of this one file."""
@@ -53,7 +59,7 @@ def load_config(path: Path) -> Config:
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return sources["env_settings"], TomlConfigSettingsSource(settings_cls, path)
+            return sources["env_settings"], InitSettingsSource(settings_cls, said)
 
     try:
         config = FromFile()
