@@ -179,23 +179,25 @@ class Printers:
         """Ask a printer how it stands; one that does not answer is lost."""
         card = self._known(printer_id).card
         language = language_of(card)
-        details = None
+        heard = False
         try:
             async with self._connect(card.host, card.port) as line:
                 state = await line.ask(language.status)
                 self.hear(printer_id, state)
+                heard = True
                 if printer_id in self._mute or language.details is None:
                     return
                 self._mute.add(printer_id)  # until it answers
                 details = await line.ask(language.details)
+                self._mute.discard(printer_id)
                 self.hear(printer_id, state, details)
                 view = self._views.get(printer_id)
                 if language.model is not None and view is not None and not view.model:
+                    self._show(replace(view, model="unknown"))  # asked once, whether it answers or not
                     model = await line.ask(language.model)
                     self._show(replace(self._views.get(printer_id, view), model=model or "unknown"))
-                self._mute.discard(printer_id)
         except LinkError as fault:
-            if printer_id not in self._mute:
+            if not heard:
                 self.lose(printer_id, str(fault))
 
     # -- inside

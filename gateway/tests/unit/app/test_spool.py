@@ -295,6 +295,8 @@ async def test_a_printer_that_knows_only_the_short_question_is_healthy_all_the_s
     before = machine.connections
     await eventually(lambda: machine.connections > before + 3, "three more looks")
     assert room.printers.view("label-1").status == "online"
+    await machine.switch_off()
+    await eventually(lambda: room.printers.view("label-1").status == "error")
 
 
 async def test_printers_are_kept_over_a_restart_and_a_removed_one_is_gone(room):
