@@ -58,7 +58,7 @@ class CloudLine:
         self._backoff = Backoff(rng, cap_s=RETRY_CAP_S)
         self._heartbeat_interval_s = heartbeat_interval_s
         self._began_s = clock.monotonic()
-        self._up_since_s: float | None = None
+        self._there = asyncio.Event()
         self._told = ""
         self.hears: list[Callable[[CloudSaid], None]] = []
         self.links: list[Callable[[bool], None]] = []
@@ -66,7 +66,7 @@ class CloudLine:
     @property
     def up(self) -> bool:
         """Whether the cloud is there."""
-        return self._up_since_s is not None
+        return self._there.is_set()
 
     @property
     def words(self) -> str:
@@ -102,10 +102,10 @@ class CloudLine:
             self._changed(up=False)
 
     async def beat(self) -> None:
-        """Tell from time to time that the gateway lives, while the cloud is there, until cancelled."""
+        """Tell that the gateway lives, when the cloud is back and from time to time while it is there, until cancelled."""
         while True:
-            if self.up:
-                await self._beat()
+            await self._there.wait()
+            await self._beat()
             await asyncio.sleep(self._heartbeat_interval_s)
 
     async def _beat(self) -> None:
@@ -130,8 +130,10 @@ class CloudLine:
     def _changed(self, up: bool) -> None:  # noqa: FBT001 - a link is up or not
         if up is self.up:
             return
-        self._up_since_s = self._clock.monotonic() if up else None
-        if up:
+        if not up:
+            self._there.clear()
+        else:
+            self._there.set()
             self._told = ""
             log.info("net.cloud_up")
             for device in self._floor.devices():

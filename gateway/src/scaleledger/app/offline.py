@@ -48,7 +48,10 @@ class _Kept:
 
 
 class OfflineBatches:
-    """One uplink's batches; `load` it before anything else, `run` it as one task. `gateway` is the gateway's own name."""
+    """One uplink's batches; `load` it before anything else, `run` it as one task. `gateway` is the gateway's own name.
+
+    `prepared` is set while the cloud is there and all batches of the past are closed and announced: events may go to it.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class OfflineBatches:
         self._kept = _Kept()
         self._up = False
         self._news = asyncio.Event()
-        self._prepared = asyncio.Event()
+        self.prepared = asyncio.Event()
         self._trials: dict[str, _Trial] = {}
         self._told = ""
 
@@ -100,10 +103,6 @@ class OfflineBatches:
             self._lose()
         self._news.set()
 
-    async def wait_prepared(self) -> None:
-        """Return when all batches of the past are closed and announced: events may go to the cloud."""
-        await self._prepared.wait()
-
     async def run(self) -> None:
         """Keep the books until cancelled."""
         while True:
@@ -129,11 +128,11 @@ class OfflineBatches:
             return
         await self._announce()
         if self._up:
-            self._prepared.set()
+            self.prepared.set()
             await self._settle()
 
     def _lose(self) -> None:
-        self._prepared.clear()
+        self.prepared.clear()
         self._book.lost(self._deliveries.head.seq, self._clock.now())
 
     async def _keep(self, batches: Sequence[OfflineBatch]) -> None:
