@@ -63,9 +63,9 @@ class Dp401Stream:
         """
         stream = self._rest + data
         facts: list[Fact] = []
-        at, step = 0, -1
-        while at < len(stream) and step != at:
-            step = at
+        at, before = 0, (-1, False)
+        while at < len(stream) and before != (at, self._in_noise):
+            before = at, self._in_noise
             at = self._step(stream, at, facts)
         self._rest = stream[at:]
         return facts
