@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench import centre, drain, durable, flushes, footprint, frames, ports
+from bench import centre, drain, durable, flushes, footprint, frames, plant, ports
 from bench.machine import this_machine
 from bench.page import PAGE, page
 from bench.result import OUT, Result, say
@@ -25,6 +25,7 @@ MEASUREMENTS: dict[str, Callable[..., Iterator[Result]]] = {
     "footprint": footprint.measure,
     "drain": drain.measure,
     "centre": centre.measure,
+    "plant": plant.measure,
 }
 KEPT = OUT / "bench.json"
 

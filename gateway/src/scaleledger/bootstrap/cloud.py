@@ -1,6 +1,7 @@
 """A CarniTrack cloud: delivery of events, sessions, offline batches, products, print jobs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from scaleledger.app.cloud import CloudLine, Floor, Gated
 from scaleledger.app.forwarder import Forwarder
@@ -126,27 +127,34 @@ def _join(line: CloudLine, products: Products | None) -> None:
     line.links.append(lambda up: products.ask() if up else None)
 
 
-def _open(ground: Ground, section: CarnitrackSection, context: ContextOf) -> SocketCloud | RestCloud:
-    is_socket = section.url.startswith("ws")
-    rest_url = section.api_url or (rest_beside(section.url) if is_socket else section.url)
-    settings = CloudSettings(
+def cloud_settings(path: Path, section: CarnitrackSection) -> CloudSettings:
+    """How a cloud is reached, by its section in the file at `path`. Raises KeyUnreadable."""
+    rest_url = section.api_url or (rest_beside(section.url) if section.url.startswith("ws") else section.url)
+    return CloudSettings(
         rest_url,
-        api_key=_key(ground, section),
+        api_key=_key(path, section),
         site_id=section.site_id,
         site_name=section.site_name,
-        ca_file=ground.path.parent / section.ca_file if section.ca_file else None,
+        ca_file=path.parent / section.ca_file if section.ca_file else None,
     )
-    if is_socket:
+
+
+def _open(ground: Ground, section: CarnitrackSection, context: ContextOf) -> SocketCloud | RestCloud:
+    settings = cloud_settings(ground.path, section)
+    if section.url.startswith("ws"):
         return SocketCloud(section.url, settings, ground.store.edge_identity, context)
     pace = Pace(section.idle_poll_s, section.waiting_poll_s, section.active_poll_s)
     return RestCloud(settings, ground.store.edge_identity, context, pace=pace)
 
 
-def _key(ground: Ground, section: CarnitrackSection) -> str:
-    if section.api_key_file is None:
-        return section.api_key.get_secret_value()
-    path = ground.path.parent / section.api_key_file
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyUnreadable(f"the site's key cannot be read from {path}: {error}") from error
+def _key(path: Path, section: CarnitrackSection) -> str:
+    key, where = section.api_key.get_secret_value().strip(), "api_key"
+    if section.api_key_file is not None:
+        where = str(path.parent / section.api_key_file)
+        try:
+            key = Path(where).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise KeyUnreadable(f"the site's key cannot be read from {where}: {error}") from error
+    if not (key.isascii() and key.isprintable()):
+        raise KeyUnreadable(f"the site's key in {where} is none: a key is letters, digits and signs on one line")
+    return key

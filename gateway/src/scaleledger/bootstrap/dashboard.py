@@ -52,8 +52,8 @@ async def add_dashboard(ground: Ground, roster: Roster, lifecycle: Lifecycle | N
     server = WebServer(application, address, ground.rng)
     ground.open_parts.callback(server.close)
     server.bind()
-    ground.supervisor.add(ground.supervisor.part("dashboard live"), viewers.run)
     ground.supervisor.add(ground.supervisor.part("dashboard"), server.run)
+    ground.supervisor.add(ground.supervisor.part("dashboard live"), viewers.run)  # ended first, and its streams with it
     return server
 
 
@@ -74,6 +74,8 @@ def _overview(ground: Ground, roster: Roster, lifecycle: Lifecycle | None, views
         overview.devices = devices
         overview.shown.add(devices.shown)
         overview.problems.append(devices.problems)
+    if ground.printing is not None:
+        overview.printing = SpoolDesk(ground.printing.printers, ground.printing.spool, look_for_printers)
     if config.plu is not None:
         overview.files = _Files(ground)
     if ground.printing is not None:

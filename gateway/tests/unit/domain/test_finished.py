@@ -58,7 +58,7 @@ def test_identities_are_version_8_and_in_the_order_of_the_printed_time(first_s, 
 
 
 @pytest.mark.parametrize(
-    "time, date", [("10:30:00", "31.02.2026"), ("25:61:61", "30.01.2026"), ("", ""), ("1:2", "3.4.26")]
+    ("time", "date"), [("10:30:00", "31.02.2026"), ("25:61:61", "30.01.2026"), ("", ""), ("1:2", "3.4.26")]
 )
 def test_a_moment_that_no_calendar_has_is_no_time_and_still_an_event(time, date):
     assert read_printed(date, time) is None
