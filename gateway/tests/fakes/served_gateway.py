@@ -17,6 +17,7 @@ from scaleledger.simulators.plant import as_url
 from scaleledger.simulators.yard import Simulation
 
 PASSWORD = "correct horse battery"
+LISTENER = '[[listener]]\nname = "cutting"\nurl = "tcp-listen://127.0.0.1:0"\nunit = "g"'
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
 
@@ -24,7 +25,8 @@ class ServedGateway:
     """Runs while the context is open. `specs` are simulated stations; `more` is added to its configuration."""
 
     def __init__(self, folder, specs=(), more="", dashboard='address = "127.0.0.1:0"'):
-        self.folder, self._specs, self._more, self._dashboard = Path(folder), specs, more, dashboard
+        self.folder, self._specs, self._dashboard = Path(folder), specs, dashboard
+        self._more = more or LISTENER
         self.data = self.folder / "data"
         self.scheme = "http"
         self._ready = threading.Event()
@@ -40,11 +42,20 @@ class ServedGateway:
         return self
 
     def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
-        assert not self._thread.is_alive(), "the gateway did not stop"
+        self.stop()
+        self.wait_stopped(20)
         if self._failure is not None:
             raise self._failure
+
+    def wait_stopped(self, within_s):
+        """Until it has ended in good order."""
+        self._thread.join(within_s)
+        assert not self._thread.is_alive(), "the gateway did not stop"
+
+    def stop(self):
+        """Ask it to stop; it may have done so already."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
 
     def _run(self):
         try:
@@ -89,10 +100,10 @@ class ServedGateway:
     def setup_code(self):
         return (self.data / "setup-code").read_text().strip()
 
-    def client(self, **options):
+    def client(self, **headers):
         """Somebody's browser, without its pages: keeps cookies, follows nothing, says where its writes come from."""
-        headers = {"origin": self.url, "accept": "text/html"}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=20, **options)
+        headers = {"origin": self.url, "accept": "text/html"} | headers
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=20)
 
     def admin(self, name="ayse"):
         """A client that is logged in as an admin; the first one sets the gateway up."""

@@ -20,6 +20,7 @@ class _Viewer:
     def __init__(self) -> None:
         self.newest: dict[str, LiveWeight] = {}
         self.news = asyncio.Event()
+        self.is_over = False
 
 
 class Viewers:
@@ -30,8 +31,13 @@ class Viewers:
         self._viewers: set[_Viewer] = set()
 
     async def run(self) -> None:
-        """Show until cancelled."""
-        await self._lane.run()
+        """Show until cancelled; then nobody watches any more."""
+        try:
+            await self._lane.run()
+        finally:
+            for viewer in self._viewers:
+                viewer.is_over = True
+                viewer.news.set()
 
     def _say(self, weights: LiveWeights) -> None:
         """Of a station that a viewer has not taken yet, the newest value replaces the older."""
@@ -47,7 +53,7 @@ class Viewers:
         self._viewers.add(viewer)
         self._lane.start(None)
         try:
-            while True:
+            while not viewer.is_over:
                 try:
                     async with asyncio.timeout(QUIET_S):
                         await viewer.news.wait()

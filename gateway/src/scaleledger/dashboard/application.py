@@ -51,7 +51,7 @@ def create_application(
         exception_handlers={ScaleLedgerError: _failed, QueryRefused: _refused},
     )
     cookie = f"__Host-scaleledger-{port}" if is_secure else f"scaleledger-{port}"
-    show = Show(overview.zone, overview.gateway().name)
+    show = Show(overview.zone, overview.gateway().name, lambda: bool(overview.uplinks) or overview.has_cloud)
     desk = Desk(overview, door, viewers, browser, show, cookie, is_secure)
     for pages in (account, status, devices, events, live, printers, products, tables):
         inner.router.routes.extend(pages.routes(desk))

@@ -136,7 +136,9 @@ def card_of(told: Mapping[str, str]) -> PrinterCard:
 
 
 def network_of(text: str) -> str:
-    """A network of at most 256 private addresses. Raises ActionRefused."""
+    """A network of at most 256 private addresses; empty for the gateway's own ones. Raises ActionRefused."""
+    if not text:
+        return ""
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:

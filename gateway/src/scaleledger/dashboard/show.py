@@ -1,6 +1,6 @@
 """How things are written on a page. Every text is escaped by the template engine; nothing here makes markup."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,9 @@ HEX_BYTES_MAX = 1024
 
 
 class Show:
-    """Renders templates. Times are shown in `zone`; `now` gives the wall clock."""
+    """Renders templates. Times are shown in `zone`. Where nothing `delivers`, records are kept, and wait for nobody."""
 
-    def __init__(self, zone: tzinfo, title: str) -> None:
+    def __init__(self, zone: tzinfo, title: str, delivers: Callable[[], bool]) -> None:
         self._zone = zone
         self._environment = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
@@ -54,11 +54,17 @@ class Show:
             "when": self.when,
             "size": size,
             "span": span,
+            "lead": lead,
             "count": count,
             "hexdump": hexdump,
             "printable": printable,
         }
-        self._environment.globals |= {"version": __version__, "gateway_title": title, "query": query}
+        self._environment.globals |= {
+            "version": __version__,
+            "gateway_title": title,
+            "query": query,
+            "delivery": lambda event: event.state if delivers() else "kept",
+        }
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page for whoever asks; `wrong` among the values is shown as what went wrong."""
@@ -133,6 +139,15 @@ def span(seconds: float | None) -> str:
         if left >= 2 * length or (unit == "min" and left >= length):
             return f"{left // length} {unit}"
     return f"{left} s"
+
+
+def lead(seconds: float | None) -> str:
+    """How far a clock is from ours, for people."""
+    if seconds is None:
+        return "not known yet"
+    if abs(seconds) < 2:
+        return "right"
+    return f"{span(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
 
 
 def count(found: int) -> str:

@@ -93,7 +93,7 @@ def test_the_names_of_this_machine_are_good(served):
 
 
 def test_two_hosts_are_none(served):
-    raw = f"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
+    raw = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.sendall(raw.encode())
         assert b"200" not in connection.recv(100).split(b"\r\n")[0]
