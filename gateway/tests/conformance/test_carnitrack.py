@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from fakes import carnitrack_cloud as fakes
-from fakes.carnitrack_cloud import KEY, SITE, CloudBooks, carnitrack_cloud
+from fakes.carnitrack_cloud import KEY, SITE, CloudBooks, MemoryShelf, carnitrack_cloud, soon
 from fakes.outbox import MemoryOutbox, batch_of, weighing
 from fakes.plant_records import START, event_uuid, scale_event
 from fakes.virtual_clock import LoopClock, running
@@ -43,23 +43,6 @@ BATCH = BatchEnds(
     "0192f0c1-7a00-7000-8000-00000000000b", "SCALE-01", START, START, 2, 2500, (event_uuid(1), event_uuid(2))
 )
 way = pytest.mark.parametrize("way", WAYS)
-
-
-class Shelf:
-    """Where the name is kept, in memory."""
-
-    def __init__(self):
-        self.kept = {}
-
-    async def load(self, key):
-        return self.kept.get(key, "")
-
-    async def keep(self, key, text):
-        self.kept[key] = text
-
-    @property
-    def edge_id(self):
-        return self.kept.get("carnitrack.edge_id", "")
 
 
 def uplink_to(cloud, way, shelf, context_of=lambda _: ONLINE, *, api_key=KEY, hasty=False):
@@ -115,7 +98,7 @@ class Connected:
 
     def __init__(self, way, books=None, shelf=None, *, hasty=False, wait=True, **given):
         self.way, self.wait, self.given = way, wait, given | {"hasty": hasty}
-        self._serving, self.shelf = carnitrack_cloud(books), shelf or Shelf()
+        self._serving, self.shelf = carnitrack_cloud(books), shelf or MemoryShelf()
 
     async def __aenter__(self):
         self.cloud = await self._serving.__aenter__()
@@ -130,13 +113,6 @@ class Connected:
     async def __aexit__(self, *error):
         await self.life.__aexit__(*error)
         await self._serving.__aexit__(*error)
-
-
-async def soon(happened, within_s=10.0):
-    """Return as soon as it is true; fail when it does not come true."""
-    async with asyncio.timeout(within_s):
-        while not happened():
-            await asyncio.sleep(0.01)
 
 
 def outcomes_of(found):
@@ -234,7 +210,7 @@ async def test_a_rejected_event_does_not_settle_the_correction_that_travels_behi
 
 @way
 async def test_it_registers_once_and_keeps_its_name_for_good(way):
-    shelf = Shelf()
+    shelf = MemoryShelf()
     books = CloudBooks()
     async with Connected(way, books, shelf) as c:
         await c.uplink.deliver(batch_of(scale_event(1)))
@@ -279,7 +255,7 @@ async def test_what_the_cloud_forgot_is_registered_anew_once_and_no_record_is_to
 async def test_a_wrong_key_changes_nothing_and_is_told_nowhere(way, caplog, capsys):
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.WARNING, "websockets")  # as the product's own logging does
-    shelf = Shelf()
+    shelf = MemoryShelf()
     await shelf.keep("carnitrack.edge_id", "7f1c6f0a-2f4b-4b43-9a65-0d6a5a1c9b11")
     wrong = "k-wrong-5f1e"
     async with Connected(way, shelf=shelf, api_key=wrong, wait=False) as c:

@@ -23,6 +23,30 @@ SITE = "site-001"
 AT = "2026-11-21T02:10:00+00:00"
 
 
+class MemoryShelf:
+    """Where an edge keeps its name, in memory."""
+
+    def __init__(self):
+        self.kept = {}
+
+    async def load(self, key):
+        return self.kept.get(key, "")
+
+    async def keep(self, key, text):
+        self.kept[key] = text
+
+    @property
+    def edge_id(self):
+        return self.kept.get("carnitrack.edge_id", "")
+
+
+async def soon(happened, within_s=10.0):
+    """Return as soon as it is true; fail when it does not come true."""
+    async with asyncio.timeout(within_s):
+        while not happened():
+            await asyncio.sleep(0.01)
+
+
 class CloudBooks:
     """The contract, kept. `bare` speaks as the first programs do; `missing` names resources that are not there."""
 

@@ -13,9 +13,11 @@ import click
 
 from scaleledger.config.load import ConfigError, known_cards, load_config
 from scaleledger.config.model import Config, UplinkSection
+from scaleledger.config.plant import CarnitrackSection
 from scaleledger.observe import log
 
 WAIT_S = 3.0
+CLOUD_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def command(path: Path, *, as_json: bool) -> None:
         Finding("cards", good=True, words="every card is taken" if cards is None else f"{len(cards)} known cards"),
         _data_folder(path.parent / config.gateway.data_dir),
         *([_assignable(config.central)] if config.central is not None else []),
-        *asyncio.run(_ports(config)),
+        *asyncio.run(_ports(path, config)),
     ]
     if as_json:
         click.echo(json.dumps([asdict(f) for f in findings]))
@@ -74,7 +76,7 @@ def _assignable(uplink: UplinkSection) -> Finding:
     return Finding("stations the centre may assign", good=True, words=words)
 
 
-async def _ports(config: Config) -> list[Finding]:
+async def _ports(path: Path, config: Config) -> list[Finding]:
     jobs = []
     for station in config.station:
         jobs.append(_port(f"station {station.name}: {station.driver}", station.url))
@@ -82,6 +84,8 @@ async def _ports(config: Config) -> list[Finding]:
             jobs.append(_port(f"station {station.name}: reader {station.reader.driver}", station.reader.url))
     jobs += [_port(f"listener {listener.name}: {listener.driver}", listener.url) for listener in config.listener]
     jobs += [_server(uplink.url) for uplink in config.uplink]
+    if config.carnitrack is not None:
+        jobs.append(_cloud(path, config, config.carnitrack))
     return list(await asyncio.gather(*jobs))
 
 
@@ -121,6 +125,49 @@ async def _port(what: str, url: str) -> Finding:
         seen.cancel()
         reader.stop()
     return Finding(what, good, words)
+
+
+async def _cloud(path: Path, config: Config, section: CarnitrackSection) -> Finding:
+    """Whether the cloud answers and knows us. Asks for its configuration only: nothing is registered, nothing kept."""
+    from scaleledger.bootstrap.cloud import KeyUnreadable, cloud_settings
+    from scaleledger.domain.errors import LinkError, NotOffered
+    from scaleledger.store.edge_identity import read_kept
+    from scaleledger.uplinks.carnitrack import answers, calls
+    from scaleledger.uplinks.carnitrack.identity import API_KEY, EDGE_ID
+    from scaleledger.uplinks.carnitrack.resources import Resources
+
+    class Kept:
+        """The name as a run has kept it."""
+
+        async def load(self, key: str) -> str:
+            return read_kept(folder, key)
+
+        async def keep(self, key: str, text: str) -> None:
+            pass
+
+    folder = path.parent / config.gateway.data_dir
+    what = "CarniTrack cloud"
+    try:
+        settings = cloud_settings(path, section)
+    except KeyUnreadable as failure:
+        return Finding(what, good=False, words=str(failure))
+    url = settings.rest_url
+    if not settings.api_key and not read_kept(folder, API_KEY):
+        url += " (no api_key is configured)"
+    cloud = Resources(settings, Kept())
+    try:
+        known = await cloud.knows_us(CLOUD_WAIT_S)
+    except answers.EdgeUnknown as refused:
+        return Finding(what, good=False, words=f"{url}: {refused}")
+    except NotOffered:
+        return Finding(what, good=True, words=f"{url} answers, and has no {calls.config().what}")
+    except LinkError as failure:
+        return Finding(what, good=False, words=f"{url}: {failure}; weighing goes on without it, events wait")
+    finally:
+        await cloud.close()
+    named = read_kept(folder, EDGE_ID)
+    words = f"knows this gateway as {named}" if known else "answers; the first run registers this gateway there"
+    return Finding(what, good=True, words=f"{url} {words}")
 
 
 async def _server(url: str) -> Finding:

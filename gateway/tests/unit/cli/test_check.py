@@ -1,5 +1,6 @@
 """`scaleledger check` opens everything once, says what it found, and writes nothing."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -7,6 +8,8 @@ import threading
 import pytest
 from click.testing import CliRunner
 
+from fakes.carnitrack_cloud import KEY, carnitrack_cloud
+from fakes.weighings import open_store
 from scaleledger.cli import check, main
 
 LINE = b"ST,GS,+  12.50kg\r\n"
@@ -122,3 +125,46 @@ def test_it_says_what_the_centre_may_assign(config, tmp_path, centre, more, word
     [found] = [f for f in json.loads(said.output) if f["what"] == "stations the centre may assign"]
     assert found["good"]
     assert words.format(folder=tmp_path) in found["words"]
+
+
+LISTENER = '[[listener]]\nname = "hall"\nunit = "g"\nurl = "tcp-listen://127.0.0.1:0"\n'
+
+
+async def check_cloud(config, url, key, rest_url=""):
+    """What is said of a CarniTrack cloud."""
+    uplink = f'[[uplink]]\ntype = "carnitrack"\nurl = "{url}"\napi_url = "{rest_url}"\napi_key = "{key}"\n'
+    said = await asyncio.to_thread(call, config(uplink, stations=LISTENER))
+    assert key not in said.output
+    return said
+
+
+@pytest.mark.parametrize("way", ["rest", "ws"])
+async def test_a_cloud_is_asked_whether_it_knows_us_and_nothing_is_registered(config, monkeypatch, way):
+    monkeypatch.setattr(check, "CLOUD_WAIT_S", 60)
+    async with carnitrack_cloud() as cloud:
+        said = await check_cloud(config, cloud.url(way), KEY, cloud.rest_url)
+        assert said.exit_code == 0, said.output
+        assert "answers; the first run registers" in said.output
+        assert cloud.books.registrations == []
+
+
+async def test_a_cloud_that_does_not_know_us_any_more_is_named(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "WAIT_S", 10)
+    store = await open_store(tmp_path / "data")
+    await store.edge_identity.keep("carnitrack.edge_id", "7f1c6f0a-2f4b-4b43-9a65-0d6a5a1c9b11")
+    await store.close()
+    async with carnitrack_cloud() as cloud:
+        said = await check_cloud(config, cloud.rest_url, KEY)
+        assert said.exit_code == 3
+        assert "invalid_edge" in said.output
+        cloud.books.edges.add("7f1c6f0a-2f4b-4b43-9a65-0d6a5a1c9b11")
+        said = await check_cloud(config, cloud.rest_url, KEY)
+        assert "knows this gateway as 7f1c6f0a" in said.output
+
+
+async def test_a_cloud_that_is_not_there_is_named_and_weighing_goes_on(config):
+    async with carnitrack_cloud() as cloud:
+        url = cloud.rest_url
+    said = await check_cloud(config, url, KEY)
+    assert said.exit_code == 3
+    assert "weighing goes on without it" in said.output

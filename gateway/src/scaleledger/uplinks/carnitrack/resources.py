@@ -236,6 +236,20 @@ class Resources:
             answers.believe(await self.exchange(calls.config(), whole_s=whole_s), "the configuration")
         )
 
+    async def knows_us(self, whole_s: float) -> bool:
+        """Whether the cloud knows the name we have; False where we have none, and the cloud is there. Registers nothing.
+
+        Raises EdgeUnknown, NotOffered, LinkError.
+        """
+        await self.edge.load()
+        try:
+            answers.believe(await self._once(calls.config(), whole_s=whole_s), calls.config().what)
+        except EdgeUnknown:
+            if self.edge.edge_id:
+                raise
+            return False
+        return bool(self.edge.edge_id)
+
     async def acknowledge_batch(self, told: BatchEnds) -> bool:
         """Whether the cloud holds an offline batch as a whole. Raises NotOffered, LinkError."""
         call = calls.batch_ends(told)
