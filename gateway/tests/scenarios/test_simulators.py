@@ -214,15 +214,16 @@ async def keep_and_answer(kept, served, reader, writer):
     """The gateway's end of a label scale's connection: keeps each weighing, and answers for it."""
     served.append(asyncio.current_task())
     driver, device = open_driver("dp401-csv", unit="g"), ""
-    while data := await reader.read(4096):
-        for fact in driver.receive(0.0, data):
-            if isinstance(fact, Registration):
-                device = fact.device
-            if isinstance(fact, FinishedWeighing):
-                kept.add((device, fact.raw.removeprefix(b'P"'), str(fact.net)))
-            if isinstance(fact, FinishedWeighing | AckAsked):
-                driver.ask(Acknowledge())
-        writer.write(driver.to_send())
+    with contextlib.suppress(ConnectionError):  # a link dropped with an answer still unread is reset
+        while data := await reader.read(4096):
+            for fact in driver.receive(0.0, data):
+                if isinstance(fact, Registration):
+                    device = fact.device
+                if isinstance(fact, FinishedWeighing):
+                    kept.add((device, fact.raw.removeprefix(b'P"'), str(fact.net)))
+                if isinstance(fact, FinishedWeighing | AckAsked):
+                    driver.ask(Acknowledge())
+            writer.write(driver.to_send())
     await hang_up(writer)
 
 
