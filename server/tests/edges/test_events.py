@@ -91,7 +91,7 @@ BAD = [
     {"localEventId": "not a uuid"}, {"deviceId": ""}, {"deviceId": "a b"}, {"deviceId": "x" * 65}, {"deviceId": 1},
     {"weightGrams": 9.5}, {"weightGrams": True}, {"weightGrams": None}, {"weightGrams": 10**12 + 1}, {"weightGrams": "1"},
     {"offlineMode": 1}, {"offlineBatchId": "x"}, {"cloudSessionId": 5}, {"pluCode": "1" * 14}, {"productName": "x" * 101},
-    {"productName": "a\0b"}, {"operator": "\ud800"}, {"flags": "2,0"}, {"flags": ["x"] * 21}, {"revision": -1},
+    {"productName": "a\0b"}, {"operator": "\ud800"}, {"revision": "\ud800"}, {"weightGrams": "\udfff"}, {"offlineMode": "\ud800"}, {"flags": "2,0"}, {"flags": ["x"] * 21}, {"revision": -1},
     {"revision": True}, {"measuredAt": "yesterday"}, {"measuredAt": "2026-11-21T10:00:00"}, {"receivedAt": "2126-01-01T00:00:00Z"},
     {"scaleTimestamp": "soon", "receivedAt": None}, {"notes": [None]}, {"grossGrams": "1"}, {"reason": "x" * 101},
 ]  # fmt: skip

@@ -132,6 +132,8 @@ def read_payload(value: Any, type_: type[Any_payload]) -> Any_payload:
     """A message of this type. Raises Invalid, saying which field is not what it should be."""
     try:
         return msgspec.convert(value, type_)
+    except UnicodeError as error:  # half of a surrogate pair, met before our own look at the texts
+        raise Invalid("A text holds characters that cannot be stored.") from error
     except (msgspec.ValidationError, RecursionError) as error:
         said = shown(str(error), 200)
         _, _, place = said.rpartition("`$.")
