@@ -145,7 +145,8 @@ class DialledScale:
     """A label scale on a plain socket."""
 
     def __init__(self, port, name):
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._port = port
+        self._socket = wait_for(self._dial)
         self._socket.sendall(name.encode() + b"\r\n")
 
     def __enter__(self):
@@ -153,6 +154,12 @@ class DialledScale:
 
     def __exit__(self, *_):
         self._socket.close()
+
+    def _dial(self):
+        try:
+            return socket.create_connection(("127.0.0.1", self._port), timeout=10)
+        except ConnectionRefusedError:
+            return None  # its listener comes up a moment after the gateway is ready
 
     def weigh(self, **fields):
         """One event, until it is acknowledged as saved."""

@@ -121,7 +121,7 @@ async def run_gateway(
         ground = Ground(path, config, store, supervisor, around, clock, rng, open_parts, devices)
         await add_listeners(ground)
         ground = replace(ground, printing=await add_printing(ground))
-        await add_cloud(ground)
+        cloud = await add_cloud(ground)
         roster = _roster(supervisor, config, store, workshop)
         lifecycle = None
         if config.central is not None:
@@ -138,7 +138,7 @@ async def run_gateway(
         if config.dashboard is not None:
             from scaleledger.bootstrap.dashboard import add_dashboard  # noqa: PLC0415 - its libraries take 30 MB
 
-            dashboard = await add_dashboard(ground, roster, lifecycle)
+            dashboard = await add_dashboard(ground, roster, lifecycle, cloud)
         log.info("sys.ready", stations=[s.name for s in roster.stations])
         on_ready(Gateway(store, roster.stations, lifecycle, dashboard.port if dashboard is not None else 0))
         await _until(stop, store, supervisor)

@@ -14,6 +14,7 @@ from scaleledger.app.lifecycle import Lifecycle
 from scaleledger.app.overview import GatewayView, Overview, UplinkView
 from scaleledger.app.roster import Roster
 from scaleledger.app.viewers import Viewers
+from scaleledger.bootstrap.cloud import CloudParts
 from scaleledger.bootstrap.ground import Ground
 from scaleledger.bootstrap.listeners import zone_named
 from scaleledger.bootstrap.printing import look_for_printers
@@ -32,7 +33,9 @@ from scaleledger.web.server import Address, WebServer
 log = get_logger()
 
 
-async def add_dashboard(ground: Ground, roster: Roster, lifecycle: Lifecycle | None) -> WebServer:
+async def add_dashboard(
+    ground: Ground, roster: Roster, lifecycle: Lifecycle | None, cloud: CloudParts | None
+) -> WebServer:
     """Add the parts of the dashboard; its address is bound when this returns, if it can be had."""
     section = ground.config.dashboard
     assert section is not None, "a dashboard is configured"
@@ -41,6 +44,8 @@ async def add_dashboard(ground: Ground, roster: Roster, lifecycle: Lifecycle | N
     ground.open_parts.callback(views.close)
     ground.open_parts.callback(browser.close)
     overview = _overview(ground, roster, lifecycle, views)
+    if cloud is not None:
+        overview.uplinks.append(partial(_cloud, ground, cloud))
     door = Doorkeeper(store.logins, store.folder, ground.clock.monotonic, section.session_hours * 3600)
     await door.open()
     viewers = Viewers(overview.shown, ground.clock)
@@ -119,6 +124,11 @@ async def _central(ground: Ground, lifecycle: Lifecycle) -> UplinkView:
     receipt = outbox.receipt(name)
     words = _STANDING[lifecycle.state.value] if lifecycle.link_up else "the centre cannot be reached"
     return UplinkView(name, up, words, await outbox.counts(name), receipt.upto_seq if receipt is not None else 0)
+
+
+async def _cloud(ground: Ground, cloud: CloudParts) -> UplinkView:
+    words = "connected" if cloud.line.up else cloud.line.words or "the cloud cannot be reached"
+    return UplinkView(cloud.name, cloud.line.up, words, await ground.store.outbox.counts(cloud.name))
 
 
 class _Files:

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import httpx2
 
-from fakes.served_gateway import PASSWORD, ServedGateway, post, wait_for
+from fakes.served_gateway import LISTENER, PASSWORD, ServedGateway, free_port, post, wait_for
 from scaleledger.web import server, tls
 
 
@@ -107,3 +107,11 @@ def test_changing_the_password_ends_every_login_and_asks_for_the_new_one(tmp_pat
         assert elsewhere.get("/", headers={"accept": "*/*"}).status_code == 401
         assert client.post("/login", data={"name": "ayse", "password": PASSWORD}).status_code == 422
         assert client.post("/login", data={"name": "ayse", "password": new}).status_code == 303
+
+
+def test_with_a_cloud_that_is_away_the_pages_are_served_and_say_so(tmp_path):
+    away = f'[[uplink]]\ntype = "carnitrack"\nurl = "http://127.0.0.1:{free_port()}"'
+    with ServedGateway(tmp_path, more=f"{LISTENER}\n{away}") as served, closing(served.admin()) as client:
+        (uplink,) = client.get("/api/status").json()["uplinks"]
+        assert uplink["up"] is False
+        assert f"{uplink['name']}: " in client.get("/").text
