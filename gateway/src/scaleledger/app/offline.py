@@ -115,7 +115,8 @@ class OfflineBatches:
                     log.warning("sys.store_failed", reason=self._told)
             busy = not self._up or bool(self._book.unreconciled()) or bool(self._book.outages)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), TICK_S if busy else None)
+                async with asyncio.timeout(TICK_S if busy else None):
+                    await self._news.wait()
             self._news.clear()
 
     async def _work(self) -> None:
@@ -127,9 +128,14 @@ class OfflineBatches:
             await self._meet()
             return
         await self._announce()
-        if self._up:
+        if self._is_prepared():
             self.prepared.set()
             await self._settle()
+
+    def _is_prepared(self) -> bool:
+        """Whether nothing is left to be said before events; the link may have come and gone while the disk was waited for."""
+        unsaid = {batch.batch_id for batch in self._book.unreconciled()} - self._kept.announced
+        return self._up and self._book.ended() is None and not unsaid
 
     def _lose(self) -> None:
         self.prepared.clear()
