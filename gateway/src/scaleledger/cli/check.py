@@ -17,7 +17,7 @@ from scaleledger.config.plant import CarnitrackSection
 from scaleledger.observe import log
 
 WAIT_S = 3.0
-CLOUD_WAIT_S = 5.0
+UPLINK_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ async def _ports(path: Path, config: Config) -> list[Finding]:
         if station.reader is not None:
             jobs.append(_port(f"station {station.name}: reader {station.reader.driver}", station.reader.url))
     jobs += [_port(f"listener {listener.name}: {listener.driver}", listener.url) for listener in config.listener]
-    jobs += [_server(uplink.url) for uplink in config.uplink]
+    jobs += [_server(uplink.url) for uplink in config.uplink if uplink.type == "central" or uplink.url.startswith("ws")]
     if config.carnitrack is not None:
         jobs.append(_cloud(path, config, config.carnitrack))
     return list(await asyncio.gather(*jobs))
@@ -156,7 +156,7 @@ async def _cloud(path: Path, config: Config, section: CarnitrackSection) -> Find
         url += " (no api_key is configured)"
     cloud = Resources(settings, Kept())
     try:
-        known = await cloud.knows_us(CLOUD_WAIT_S)
+        known = await cloud.knows_us(UPLINK_WAIT_S)
     except answers.EdgeUnknown as refused:
         return Finding(what, good=False, words=f"{url}: {refused}")
     except NotOffered:
@@ -174,7 +174,7 @@ async def _server(url: str) -> Finding:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme in {"https", "wss"} else 80)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), WAIT_S)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), UPLINK_WAIT_S)
     except (OSError, TimeoutError) as failure:
         words = f"{url} cannot be reached ({str(failure) or 'no answer'}); weighing goes on without it, records wait"
         return Finding("uplink", good=False, words=words)

@@ -140,7 +140,7 @@ async def check_cloud(config, url, key, rest_url=""):
 
 @pytest.mark.parametrize("way", ["rest", "ws"])
 async def test_a_cloud_is_asked_whether_it_knows_us_and_nothing_is_registered(config, monkeypatch, way):
-    monkeypatch.setattr(check, "CLOUD_WAIT_S", 60)
+    monkeypatch.setattr(check, "UPLINK_WAIT_S", 60)
     async with carnitrack_cloud() as cloud:
         said = await check_cloud(config, cloud.url(way), KEY, cloud.rest_url)
         assert said.exit_code == 0, said.output
@@ -149,7 +149,7 @@ async def test_a_cloud_is_asked_whether_it_knows_us_and_nothing_is_registered(co
 
 
 async def test_a_cloud_that_does_not_know_us_any_more_is_named(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(check, "WAIT_S", 10)
+    monkeypatch.setattr(check, "UPLINK_WAIT_S", 60)
     store = await open_store(tmp_path / "data")
     await store.edge_identity.keep("carnitrack.edge_id", "7f1c6f0a-2f4b-4b43-9a65-0d6a5a1c9b11")
     await store.close()
