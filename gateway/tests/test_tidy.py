@@ -17,7 +17,7 @@ CORE = [
     p
     for p in SOURCES
     if re.search(
-        r"scaleledger/(domain|wire|drivers|printing)/|uplinks/exchange\.py|central/(protocol|exchange|enrolment|catalogue|messages)\.py|carnitrack/(protocol|messages|events|answers|words)\.py|scenario\.py",
+        r"scaleledger/(domain|wire|drivers|printing)/|uplinks/exchange\.py|central/(protocol|exchange|enrolment|catalogue|messages)\.py|carnitrack/(protocol|messages|answers|calls|order|portion)\.py|scenario\.py",
         str(p),
     )
 ]
