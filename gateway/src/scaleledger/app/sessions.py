@@ -27,7 +27,7 @@ CONFIRM_EVERY_S = 60.0  # a confirmation is written down this often; losing one 
 AGAIN_S = 2.0
 OVERTAKEN_MAX = 1_000
 LOOKED_BACK = timedelta(minutes=10)
-"""A start looks at so much of the past: an event may have become durable, and the word on it may have been overtaken."""
+"""A start looks at the events since so long before the cloud's last word: one of them may have been overtaken by it."""
 
 
 class SessionDesk:
@@ -42,6 +42,7 @@ class SessionDesk:
         self._written: dict[str, Kept] = {}
         self._due: dict[str, None] = {}
         self._overtaken: set[Disputed] = set()
+        self._looking = False
         self._rivals: set[frozenset[str]] = set()
         self._news = asyncio.Event()
         self._told = ""
@@ -53,8 +54,13 @@ class SessionDesk:
         kept = await self._shelf.load()
         self._book = SessionBook(kept)
         self._written = {one.session.session_id: one for one in kept}
-        since = self._clock.now() - LOOKED_BACK
-        self._overtaken = {Disputed(one.session.device_id, Span(since)) for one in kept if not one.session.ended_at}
+        if kept:
+            since = max(one.confirmed_at for one in kept) - LOOKED_BACK
+            self._overtaken = {
+                Disputed(one.session.device_id, Span(since))
+                for one in kept
+                if one.session.ended_at is None or one.session.ended_at >= since
+            }
 
     def at(self, device_id: str, at: datetime) -> WorkSession | None:
         """The session that was active on this device at that time (aware); None if there was none."""
@@ -68,6 +74,11 @@ class SessionDesk:
     def waits(self, device_id: str) -> bool:
         """Whether a device has no session now."""
         return self._book.at(device_id, self._clock.now()) is None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was heard is kept, and no event is left to be looked at for it."""
+        return not (self._due or self._overtaken or self._looking or any(one.disputed for one in self._book.all()))
 
     def hear(self, said: SessionFact) -> None:
         """The cloud said this; it counts from now on, and is kept soon."""
@@ -141,12 +152,15 @@ class SessionDesk:
             return
         done: set[Disputed] = set()
         for disputed in list(self._overtaken):
+            self._looking = True
             self._overtaken.discard(disputed)  # before the look: what is said meanwhile is looked at again
             try:
                 await self.reattribution.look(disputed)
             except StoreError:
                 self._overtaken.add(disputed)
                 raise
+            finally:
+                self._looking = False
         for kept in [one for one in self._book.all() if one.disputed]:
             for disputed in kept.disputed:
                 if disputed not in done:

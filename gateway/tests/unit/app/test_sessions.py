@@ -35,7 +35,7 @@ async def until(true, seconds=10):
 
 def at_rest(desk):
     async def look():
-        return not desk._due and not desk._overtaken and not any(one.disputed for one in desk.kept)
+        return desk.is_settled
 
     return look
 
@@ -199,6 +199,19 @@ async def test_an_event_whose_session_changed_before_it_was_durable_is_put_right
         await until(at_rest(desk))
         desk.kept_event(await store.ledger.append(decided))
         await until(at_rest(desk))
+    assert newest_sessions(await payloads(store)) == ["s1"]
+
+
+async def test_an_event_that_was_overtaken_right_before_a_crash_is_put_right_after_the_start(store):
+    desk = await desk_over(store)
+    decided = event(55, session=desk.at(SCALE, minute(55)))
+    async with running(desk):
+        desk.hear(SessionStarted(work_session("s1")))
+        await until(at_rest(desk))
+    await store.ledger.append(decided)
+    again = await desk_over(store, SetClock(minute(600)))
+    async with running(again):
+        await until(at_rest(again))
     assert newest_sessions(await payloads(store)) == ["s1"]
 
 
