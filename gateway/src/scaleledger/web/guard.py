@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -22,6 +23,7 @@ from scaleledger.web.sessions import Visitor, same
 BODY_BYTES_MAX = 256 * 1024
 OPEN_BODY_BYTES_MAX = 4 * 1024
 BODY_S = 10.0
+DRAINED_BYTES_MAX, DRAIN_S = 1024 * 1024, 2.0
 VISITOR = "scaleledger.visitor"
 SAFE = ("GET", "HEAD", "OPTIONS")
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -73,6 +75,8 @@ class Guard:
             if scope["type"] == "http" and scope["method"] not in SAFE:
                 receive = await self._read(scope, told, receive, access)
         except Turned as turned:
+            if told.is_write:
+                await _drain(receive)
             await _answer(scope, told, send, turned)
             return
         await self._app(scope, receive, _with_headers(send, told))
@@ -236,6 +240,18 @@ def _field(body: bytes, name: str) -> str:
     except ValueError:
         return ""
     return values[0] if len(values) == 1 else ""
+
+
+async def _drain(receive: Receive) -> None:
+    """Let go of what is still coming, within bounds: a connection closed upon unread bytes loses the answer too."""
+    left = DRAINED_BYTES_MAX
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
 
 
 def _once(body: bytes, receive: Receive) -> Receive:
