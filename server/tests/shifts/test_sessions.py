@@ -160,8 +160,12 @@ def test_an_edge_is_told_its_own_sessions_and_those_that_ended_within_a_day(plan
     assert [(one["cloudSessionId"], one["status"], len(one["changes"])) for one in told["sessions"]] == [
         (str(LAMB), "paused", 2)
     ]
-    assert told["ended"] == [
-        {"cloudSessionId": str(CALF), "deviceId": "SCALE-01", "endedAt": later(60).isoformat(), "reason": "cancelled"}
+    [over] = told["ended"]
+    assert (over["cloudSessionId"], over["deviceId"], over["animalTag"]) == (str(CALF), "SCALE-01", "TR-12")
+    assert (over["endedAt"], over["reason"]) == (later(60).isoformat(), "cancelled")
+    assert [(one["at"], one["status"]) for one in over["changes"]] == [
+        (NOON.isoformat(), "active"),
+        (later(60).isoformat(), "ended"),
     ]
     assert queries.sessions_body(plant.edge, ["SCALE-01"], later(120))["sessions"] == []
     assert queries.sessions_body(plant.edge, None, NOON + timedelta(hours=25))["ended"] == []

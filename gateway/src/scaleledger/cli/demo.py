@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from scaleledger.simulators.administrator import AdministratorError
+from scaleledger.simulators.books import Report
 from scaleledger.simulators.demo import demonstrate
-from scaleledger.simulators.plant import PlantError, Report
+from scaleledger.simulators.plant import PlantError
 
 
 @click.command()
@@ -50,5 +51,8 @@ def _print(report: Report) -> None:
         click.echo(
             f"{name:<12} {books.driver:<14} {books.mode:<5} {books.emitted:>8} {books.saved:>8} {books.on_server:>10}"
         )
-    ledger = "verifies" if report.ledger_ok else "DOES NOT VERIFY"
-    click.echo(f"\nlost {report.lost}, doubled {report.duplicates}; the ledger {ledger}.")
+    ledger = "verify" if report.ledger_ok else "DO NOT VERIFY"
+    click.echo(
+        f"\nlost {report.lost}, doubled {report.duplicates}, in a wrong session {report.astray}; the ledgers {ledger}."
+    )
+    click.echo(f"{report.offline} cuts were weighed while the meat plant had no way to the server.")

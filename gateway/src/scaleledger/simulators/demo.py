@@ -1,7 +1,8 @@
-"""The demonstration: a fishery's hall at work, told as it happens, and its books at the end.
+"""The demonstration: a fishery's hall and a meat plant at work, told as it happens, and their books at the end.
 
 An administrator does at the centre's pages what one does on the first day: compares the gateway's fingerprint and approves it,
-assigns stations to the ports that the gateway found, enters producers, goods and cards. Then boxes are weighed.
+assigns stations to the ports that the gateway found, enters producers, goods and cards. Then boxes are weighed. In the plant
+butchers start sessions on the phone page and print labels at their scales; in the middle the plant's way to the server is cut.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from scaleledger.simulators.administrator import Administrator
-from scaleledger.simulators.plant import START_WITHIN_S, Plant, PlantError, Report
+from scaleledger.simulators.books import Report
+from scaleledger.simulators.butchery import Butchery
+from scaleledger.simulators.plant import START_WITHIN_S, Plant, PlantError
 from scaleledger.simulators.yard import StationSpec
 
 CARDS = {
@@ -28,6 +31,12 @@ STATIONS = (
     StationSpec("yard", "fg-150kal", on="tcp-listen://127.0.0.1:0", scenario="pallet"),
     StationSpec("belt", "st-gs-comma", scenario="bench", rate_hz=20.0, pieces=2),
 )
+LABEL_SCALES = (
+    StationSpec("scale-01", "dp401-csv", device="SCALE-01", rest_s=0.4),
+    StationSpec("scale-02", "dp401-csv", device="SCALE-02", rest_s=0.7),
+)
+ANIMALS = {"SCALE-01": "TR-35-0001", "SCALE-02": "TR-35-0002"}
+CUT_OFF_S = 10.0
 ASSIGNED = {"auction-1": {"mode": "tag", "division": "0.5"}, "auction-2": {"mode": "tag", "division": "0.5"}}
 TOLD = {"net.approved", "net.quarantined", "net.link_error", "sys.part_failed", "sys.store_full"}
 PERSON = "demo"
@@ -62,13 +71,44 @@ async def demonstrate(folder: Path, seconds: float, say: Say, *, stop: asyncio.E
         await asyncio.wait_for(pending.wait(), START_WITHIN_S)
         person = await asyncio.to_thread(Administrator, plant.server.address, PERSON, password)
         await _first_day(plant, person, seen["fingerprint"], say)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds or None)
-        say("stopping     the operators finish their boxes, the gateway delivers what is queued")
-        await plant.yard.finish()
-        await plant.gateway.drained(plant.gateway.saved)
-        await plant.gateway.stop()
-        return await plant.compare()
+        async with Butchery(folder / "meat-plant", plant.server, LABEL_SCALES, watch=tell) as butchery:
+            await butchery.gateway.start()
+            await _work(butchery, person, seconds, say, stop)
+            say("stopping     the operators finish their boxes and cuts, the gateways deliver what is queued")
+            await asyncio.gather(plant.yard.finish(), butchery.yard.finish())
+            for shift in butchery.shifts:
+                await butchery.end(person, shift)
+            await plant.gateway.drained(plant.gateway.saved)
+            cuts = await butchery.settled()
+            await asyncio.gather(plant.gateway.stop(), butchery.gateway.stop())
+            report = await plant.compare()
+            report.add(cuts)
+            return report
+
+
+async def _work(butchery: Butchery, person: Administrator, seconds: float, say: Say, stop: asyncio.Event) -> None:
+    """The plant's shift: sessions are started on the phone page, and for a while the server is out of reach."""
+    for device, animal in ANIMALS.items():
+        await butchery.begin(person, device, animal)
+        say(f"session      {animal} at {device}, started on the phone page {butchery.server.address}/shifts/")
+    away_s = min(CUT_OFF_S, seconds / 2) if seconds else CUT_OFF_S
+    before_s = (seconds - away_s) / 2 if seconds else away_s
+    if await _passes(before_s, stop):
+        return
+    await butchery.way.cut()
+    say(f"cut off      the meat plant has no way to the server for {away_s:.0f} s; the scales go on")
+    stopped = await _passes(away_s, stop)
+    await butchery.way.mend()
+    say("mended       what was weighed meanwhile is delivered")
+    if not stopped:
+        await _passes(before_s if seconds else 0, stop)
+
+
+async def _passes(seconds: float, stop: asyncio.Event) -> bool:
+    """Wait for that long (0: without end), or until `stop`; whether it was that."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds or None)
+    return stop.is_set()
 
 
 async def _first_day(plant: Plant, person: Administrator, fingerprint: str, say: Say) -> None:

@@ -25,7 +25,8 @@ from scaleledger.simulators.journal import Journal
 from scaleledger.simulators.ports import Port
 from scaleledger.simulators.script import Told
 
-LINES_REMEMBERED = 1000
+CUTS_REMEMBERED = 1000
+EQUAL_APART = timedelta(seconds=2)
 ANSWER_MAX = 16
 EQUAL = 0.1
 """How often a scripted cut weighs what the one before it did."""
@@ -112,7 +113,7 @@ class LabelScale:
         self._owed: deque[int] = deque()
         self._heard = b""
         self._n = 0
-        self._lines: deque[bytes] = deque(maxlen=LINES_REMEMBERED)
+        self._printed: dict[Cut, datetime] = {}
         self._finishing = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
 
@@ -244,12 +245,16 @@ class LabelScale:
             self.port.send(message)
 
     def _new_line(self, cut: Cut) -> bytes:
-        """The cut's line, unlike every other: a scale does not print two equal labels within one second of its clock."""
+        """The cut's line. Nobody cuts and labels the same twice within two seconds of the scale's clock, so it shows more."""
         stamp = self._clock()
-        while (line := self._line(cut, stamp)) in self._lines:
-            stamp += timedelta(seconds=1)
-        self._lines.append(line)
-        return line
+        last = self._printed.get(cut)
+        if last is not None and stamp < last + EQUAL_APART:
+            stamp = last + EQUAL_APART
+        self._printed.pop(cut, None)
+        self._printed[cut] = stamp
+        if len(self._printed) > CUTS_REMEMBERED:
+            del self._printed[next(iter(self._printed))]
+        return self._line(cut, stamp)
 
     def _line(self, cut: Cut, stamp: datetime) -> bytes:
         manner = self.manner

@@ -13,10 +13,11 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from scaleledger.simulators.books import Report, StationBooks
 from scaleledger.simulators.yard import Simulation, StationSpec
 
 START_WITHIN_S = 60.0
@@ -29,39 +30,6 @@ Watcher = Callable[[dict[str, Any]], None]
 
 class PlantError(Exception):
     """A part of the plant did not start or did not end; the message says which, and shows its last words."""
-
-
-@dataclass(slots=True)
-class StationBooks:
-    """One station in the three books."""
-
-    driver: str
-    mode: str
-    emitted: int = 0
-    saved: int = 0
-    on_server: int = 0
-
-
-@dataclass(slots=True)
-class Report:
-    """What the books come to. `lost`: told or kept as saved, but not on the server. `duplicates`: held twice there."""
-
-    stations: dict[str, StationBooks] = field(default_factory=dict)
-    emitted: int = 0
-    saved: int = 0
-    on_server: int = 0
-    duplicates: int = 0
-    lost: int = 0
-    ledger_ok: bool = False
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing was lost or doubled and the ledger verifies."""
-        return not self.lost and not self.duplicates and self.ledger_ok
-
-    def as_json(self) -> str:
-        """The report as it is written to a file."""
-        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 class Server:
@@ -87,7 +55,7 @@ class Server:
         """Start and wait until it answers. Raises PlantError."""
         self._port_file.unlink(missing_ok=True)
         log = self._folder / "server.log"
-        command = [_program("scaleledger-server"), "serve", "--port", str(self.port)]
+        command = [program("scaleledger-server"), "serve", "--port", str(self.port)]
         with log.open("ab") as file:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -114,7 +82,7 @@ class Server:
 
     async def ask(self, *command: str) -> tuple[int, str]:
         """Run one of the server's commands; exit code and output."""
-        return await run(_program("scaleledger-server"), *command, environment=self.environment)
+        return await run(program("scaleledger-server"), *command, environment=self.environment)
 
     async def administrator(self, name: str) -> str:
         """Make an administrator; the password. Raises PlantError."""
@@ -173,7 +141,7 @@ class GatewayProcess:
         """Start and wait until it is up; `environment` is added to ours. Raises PlantError."""
         ready = self.config.with_name("gateway.ready")
         ready.unlink(missing_ok=True)
-        command = [_program("scaleledger"), "run", "--config", str(self.config), "--ready-file", str(ready)]
+        command = [program("scaleledger"), "run", "--config", str(self.config), "--ready-file", str(ready)]
         self._process = await asyncio.create_subprocess_exec(
             *command, env={**os.environ, **environment}, stderr=PIPE, start_new_session=True
         )
@@ -273,13 +241,11 @@ class Plant:
 
     async def ledger(self) -> list[dict[str, Any]]:
         """Every record of the gateway's ledger."""
-        data = str(self.folder / "data")
-        _, lines = await run(_program("scaleledger"), "export", "--data-dir", data, "--format", "jsonl")
-        return [json.loads(line) for line in lines.splitlines() if line.strip()]
+        return await export(self.folder / "data")
 
     async def verify(self) -> tuple[bool, str]:
         """Whether the gateway's ledger and the server's whole copy of it both hold, and what was said."""
-        here = await run(_program("scaleledger"), "verify", "--data-dir", str(self.folder / "data"))
+        here = await run(program("scaleledger"), "verify", "--data-dir", str(self.folder / "data"))
         there = await self.server.ask("chain_check", "--complete")
         return here[0] == 0 and there[0] == 0, here[1] + there[1]
 
@@ -295,6 +261,7 @@ class Plant:
         on_server = await self.server.records()
         for record in held:
             report.stations[record["station"]].saved += 1
+        on_server = [record for record in on_server if record["station"] in report.stations]
         for record in on_server:
             report.stations[record["station"]].on_server += 1
         report.emitted = sum(s.emitted for s in report.stations.values())
@@ -319,6 +286,12 @@ class Plant:
         path = self.folder / "gateway.toml"
         path.write_text("\n".join(lines), encoding="utf-8")
         return path
+
+
+async def export(data_dir: Path) -> list[dict[str, Any]]:
+    """Every record of the ledger in a gateway's data folder."""
+    _, lines = await run(program("scaleledger"), "export", "--data-dir", str(data_dir), "--format", "jsonl")
+    return [json.loads(line) for line in lines.splitlines() if line.strip()]
 
 
 def as_url(where: str) -> str:
@@ -366,6 +339,6 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """The program that belongs to this very installation."""
     return str(Path(sys.executable).with_name(name))

@@ -19,6 +19,7 @@ from scaleledger.domain.cloud import (
 )
 from scaleledger.domain.errors import Disbelieved, LinkError, NotOffered
 from scaleledger.domain.session import SessionStatus
+from scaleledger.domain.session_book import SessionBook
 from scaleledger.uplinks.carnitrack import answers
 from scaleledger.uplinks.carnitrack.answers import Busy, EdgeUnknown, Registered
 from scaleledger.uplinks.carnitrack.calls import rest_beside, rest_root, sessions, socket_address
@@ -85,6 +86,23 @@ def test_a_session_that_cannot_be_read_does_not_hide_the_others():
     )
     assert [s.session_id for s in found.sessions] == ["s"]
     assert [(m.session_id, m.at, m.status) for m in found.ended] == [("u", START, SessionStatus.ENDED)]
+
+
+def test_a_session_that_is_over_before_we_heard_of_it_is_learned_whole():
+    over = {
+        "cloudSessionId": "s",
+        "deviceId": "D",
+        "animalTag": "TR-1",
+        "status": "ended",
+        "changes": [{"at": START.isoformat(), "status": "active"}, {"at": LATER.isoformat(), "status": "ended"}],
+        "endedAt": LATER.isoformat(),
+        "reason": "completed",
+    }
+    found = said("session_list", {"sessions": [], "ended": [over]})
+    book = SessionBook()
+    book.apply(found, LATER)
+    assert book.at("D", START).animal_tag == "TR-1"
+    assert book.at("D", LATER) is None
 
 
 @pytest.mark.parametrize(

@@ -94,15 +94,18 @@ def recent_animals() -> list[dict[str, str]]:
 
 
 def sessions_body(edge: Edge, device_ids: Collection[str] | None, now: datetime) -> dict[str, Any]:
-    """`sessions` and `ended` as the contract tells them, of these devices (None: of all); three statements."""
+    """`sessions` and `ended` as the contract tells them, of these devices (None: of all); four statements.
+
+    One that ended is told whole: it may have begun and ended while the edge was away.
+    """
     mine = WorkSession.objects.filter(scale__edge=edge)
     if device_ids is not None:
         mine = mine.filter(scale__device_id__in=list(device_ids))
     mine = mine.select_related("scale", "operator")
     changes = Prefetch("changes", SessionChange.objects.order_by("at", "pk"))
     going = mine.filter(status__in=_UNDER_WAY).order_by("started_at", "pk").prefetch_related(changes)
-    over = mine.filter(ended_at__gt=now - ENDED_TOLD).order_by("-ended_at", "pk")[:ENDED_TOLD_MAX]
-    ended = [{"cloudSessionId": str(one.pk), "deviceId": one.scale.device_id, **ended_body(one)} for one in over]
+    over = mine.filter(ended_at__gt=now - ENDED_TOLD).order_by("-ended_at", "pk").prefetch_related(changes)
+    ended = [{**session_body(one), **ended_body(one)} for one in over[:ENDED_TOLD_MAX]]
     return {"sessions": [session_body(one) for one in going], "ended": ended}
 
 

@@ -232,12 +232,16 @@ def moved_in(found: Any, status: SessionStatus, at: datetime) -> SessionMoved | 
 
 
 def sessions_in(found: Mapping[str, Any], at: datetime, devices: frozenset[str] | None = None) -> SessionList | None:
-    """A list of sessions, of these devices or of all; None when it is none. Entries that cannot be read are left out."""
+    """A list of sessions, of these devices or of all; None when it is none. Entries that cannot be read are left out.
+
+    One that is over and told with its whole course stands among the sessions too: we may never have heard of it.
+    """
     sessions, ended = told(found, "sessions"), told(found, "ended")
     if not isinstance(sessions, list) or len(sessions) > SESSIONS_MAX:
         return None
     ended = ended if isinstance(ended, list) and len(ended) <= SESSIONS_MAX else []
-    running = tuple(s for entry in sessions if (s := session_in(entry, at)) is not None)
+    whole = [entry for entry in ended if isinstance(entry, dict) and told(entry, "changes")]
+    running = tuple(s for entry in (*sessions, *whole) if (s := session_in(entry, at)) is not None)
     over = tuple(m for entry in ended if (m := moved_in(entry, SessionStatus.ENDED, at)) is not None)
     return SessionList(running, over, devices)
 
