@@ -136,7 +136,7 @@ async def run_gateway(
         supervisor.add(supervisor.part("watch"), Watch(roster.stations).run)
         dashboard = None
         if config.dashboard is not None:
-            from scaleledger.bootstrap.dashboard import add_dashboard  # noqa: PLC0415 - its libraries take 30 MB
+            from scaleledger.bootstrap.dashboard import add_dashboard  # noqa: PLC0415 - its libraries are for those who want it
 
             dashboard = await add_dashboard(ground, roster, lifecycle, cloud)
         log.info("sys.ready", stations=[s.name for s in roster.stations])
