@@ -78,6 +78,7 @@ class Refresh(Generic[T]):
 
     async def _rest(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._asked.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
         except TimeoutError:
             self.ask()

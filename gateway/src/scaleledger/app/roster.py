@@ -132,7 +132,8 @@ class Roster:
             while True:
                 self._settle()
                 try:
-                    await asyncio.wait_for(self._changed.wait(), LOOK_AGAIN_S if self._may_move else None)
+                    async with asyncio.timeout(LOOK_AGAIN_S if self._may_move else None):
+                        await self._changed.wait()
                 except TimeoutError:
                     if self._is_searching:
                         self._plan(await self._duties.scan())

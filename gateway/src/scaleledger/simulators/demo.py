@@ -68,7 +68,8 @@ async def demonstrate(folder: Path, seconds: float, say: Say, *, stop: asyncio.E
         say(f"admin        {plant.server.address}/admin/   user {PERSON}, password {password}")
         say(f"gateway      {plant.gateway.config}")
         await plant.gateway.start()
-        await asyncio.wait_for(pending.wait(), START_WITHIN_S)
+        async with asyncio.timeout(START_WITHIN_S):
+            await pending.wait()
         person = await asyncio.to_thread(Administrator, plant.server.address, PERSON, password)
         await _first_day(plant, person, seen["fingerprint"], say)
         async with Butchery(folder / "meat-plant", plant.server, LABEL_SCALES, watch=tell) as butchery:
@@ -107,7 +108,8 @@ async def _work(butchery: Butchery, person: Administrator, seconds: float, say: 
 async def _passes(seconds: float, stop: asyncio.Event) -> bool:
     """Wait for that long (0: without end), or until `stop`; whether it was that."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds or None)
+        async with asyncio.timeout(seconds or None):
+            await stop.wait()
     return stop.is_set()
 
 

@@ -7,6 +7,7 @@ questions between them without waiting for its turn, and serves one connection a
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from typing import Self
 
 from scaleledger.domain.printing import Fault
 
@@ -62,7 +63,7 @@ class PrinterSimulator:
         self._printing = False
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> "PrinterSimulator":
+    async def __aenter__(self) -> Self:
         await self.switch_on()
         self._tasks.add(asyncio.create_task(self._print()))
         return self

@@ -63,8 +63,8 @@ class Views:
         """One record."""
         rows = await self._limited(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS}, {_QUARANTINED} FROM weighing_records r WHERE r.seq = ?",
-                (seq,),  # noqa: S608
+                f"SELECT {_COLUMNS}, {_QUARANTINED} FROM weighing_records r WHERE r.seq = ?",  # noqa: S608
+                (seq,),
             ).fetchall()
         )
         return _event(rows[0]) if rows else None

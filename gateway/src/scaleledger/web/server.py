@@ -114,7 +114,8 @@ class _Server(uvicorn.Server):
         """Until `leave`."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._leaving.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._leaving.wait()
 
 
 class _Patience(H11Protocol):

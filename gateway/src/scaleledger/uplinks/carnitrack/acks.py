@@ -71,7 +71,8 @@ class Acks:
         if self._ended:
             raise LinkError(self._ended)
         try:
-            await asyncio.wait_for(event.wait(), max(0.0, until_s - _time_s()))
+            async with asyncio.timeout(max(0.0, until_s - _time_s())):
+                await event.wait()
         except TimeoutError:
             if delivery is not None and delivery.since_s + self._wait_s > _time_s():
                 return

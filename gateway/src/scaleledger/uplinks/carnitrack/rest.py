@@ -167,7 +167,8 @@ class RestCloud(Resources):
             left_s = self.heard_s + silence_s - self._time_s()
             if left_s > 0:
                 try:
-                    await asyncio.wait_for(self._doubt.wait(), left_s)
+                    async with asyncio.timeout(left_s):
+                        await self._doubt.wait()
                 except TimeoutError:
                     continue
             begun_s = self._time_s()
@@ -214,7 +215,8 @@ class RestCloud(Resources):
                     wait_s = max(wait_s, error.retry_after_s or 0.0)
                     log.debug("net.fetch_failed", subject="sessions", reason=str(error))
             try:
-                await asyncio.wait_for(self._look.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._look.wait()
             except TimeoutError:
                 continue
 
