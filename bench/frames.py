@@ -11,16 +11,28 @@ from decimal import Decimal
 
 from bench.arms.thread_per_port import parse
 from bench.result import Figures, Result, command, say
-from scaleledger.domain.inputs import CardSeen, Fact
+from scaleledger.domain.inputs import CardSeen, Fact, FinishedWeighing
 from scaleledger.domain.reading import Reading, Role
-from scaleledger.drivers import NAMES, fg150kal, open_driver, rfid_em4100, st_gs_comma, st_gs_nocomma, suwol1000
+from scaleledger.drivers import NAMES, dp401, fg150kal, open_driver, rfid_em4100, st_gs_comma, st_gs_nocomma, suwol1000
 
 ENCODE: dict[str, Callable[[Fact], bytes]] = {
+    "dp401-csv": dp401.encode,
     "fg-150kal": fg150kal.encode,  # type: ignore[dict-item]
     "rfid-em4100": rfid_em4100.encode,  # type: ignore[dict-item]
     "st-gs-comma": st_gs_comma.encode,  # type: ignore[dict-item]
     "st-gs-nocomma": st_gs_nocomma.encode,  # type: ignore[dict-item]
     "suwol-1000": suwol1000.encode,
+}
+LABEL = {
+    "number": "00001",
+    "time": "10:30:00",
+    "date": "21.11.2026",
+    "product": "KUŞBAŞI",
+    "barcode": "000000000004",
+    "code": "0000",
+    "operator": "KAAN",
+    "company": "KORKUT",
+    "flags": "2,0,2,1,N",
 }
 LINES = {"fg-150kal", "st-gs-comma", "st-gs-nocomma"}
 
@@ -64,6 +76,9 @@ def _driver(name: str, repeats: int, count: int, *, quick: bool) -> Result:
 def _fact(name: str, number: int) -> Fact:
     if name == "rfid-em4100":
         return CardSeen(f"{number:010X}")
+    if name == "dp401-csv":
+        net = Decimal(number % 90_000)
+        return FinishedWeighing(net + 13, Decimal(13), net, None, tuple(LABEL.items()))
     role = None if name == "fg-150kal" else Role.GROSS
     return Reading(Decimal(number % 90_000) / 10, "kg", stable=True, role=role)
 
