@@ -140,7 +140,15 @@ def test_another_edges_batch_cannot_be_ended(api):
 
 
 @pytest.mark.parametrize(
-    "change", [{"batchId": 1}, {"eventIds": ["x"]}, {"eventIds": None}, {"eventCount": -1}, {"deviceId": ""}]
+    "change",
+    [
+        {"batchId": 1},
+        {"eventIds": ["x"]},
+        {"eventIds": None},
+        {"eventCount": -1},
+        {"eventCount": 2**31},
+        {"deviceId": ""},
+    ],
 )
 def test_a_batch_that_breaks_the_contract_is_refused(api, change):
     assert api.post("offline-batches/ack", batch_told(str(uuid.uuid4()), [], **change))[0] == 422

@@ -3,6 +3,7 @@
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -79,6 +80,16 @@ def test_gross_tare_operator_and_all_else_that_the_scale_printed_arrives(api):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("exact", "grams"), [("9676.4", 9676), ("0.5", 0), ("1.5", 2), ("-2.50", -2)])
+def test_a_weight_that_is_no_whole_number_of_grams_is_held_as_it_was_weighed(api, exact, grams):
+    told = event(weightGrams=grams, netExact=exact)
+    assert api.deliver(told, told) == ["accepted", "duplicate"]
+    record = WeighingRecord.objects.get()
+    assert (record.weight_text, str(record.weight.normalize())) == (exact, str(Decimal(exact).normalize()))
+    assert (Cut.objects.get().net_grams, Cut.objects.get().extras["net_exact"]) == (grams, exact)
+    assert api.deliver({**told, "netExact": None}) == ["failed"]
+
+
 def test_rejected_events_hold_nothing_back(api):
     """Fifty that are always refused stood before all newer ones, for ever."""
     bad = [event(weightGrams="heavy") for _ in range(50)]
@@ -92,6 +103,7 @@ BAD = [
     {"weightGrams": 9.5}, {"weightGrams": True}, {"weightGrams": None}, {"weightGrams": 10**12 + 1}, {"weightGrams": "1"},
     {"offlineMode": 1}, {"offlineBatchId": "x"}, {"cloudSessionId": 5}, {"pluCode": "1" * 14}, {"productName": "x" * 101},
     {"productName": "a\0b"}, {"operator": "\ud800"}, {"revision": "\ud800"}, {"weightGrams": "\udfff"}, {"offlineMode": "\ud800"}, {"flags": "2,0"}, {"flags": ["x"] * 21}, {"revision": -1},
+    {"netExact": "9676.6"}, {"netExact": "NaN"}, {"netExact": "9676.0000001"}, {"netExact": 9676.4}, {"netExact": ""},
     {"revision": True}, {"measuredAt": "yesterday"}, {"measuredAt": "2026-11-21T10:00:00"}, {"receivedAt": "2126-01-01T00:00:00Z"},
     {"scaleTimestamp": "soon", "receivedAt": None}, {"notes": [None]}, {"grossGrams": "1"}, {"reason": "x" * 101},
 ]  # fmt: skip
@@ -218,6 +230,22 @@ def test_a_scale_that_named_itself_late_gets_what_it_weighed_before(api):
     assert api.deliver({**told, "deviceId": "SCALE-07", "revision": 1, "reason": "registered-late"}) == ["accepted"]
     assert Cut.objects.get().scale.device_id == "SCALE-07"
     assert WeighingRecord.objects.get().station == "unregistered"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_scale_that_named_itself_late_may_tell_its_time_in_its_own_zone(api, together):
+    """Its record keeps the first time; that its cut is another scale's and session's is not refused for it."""
+    told, late = event(deviceId="unregistered"), session(api.scale("SCALE-07"))
+    own_time = (datetime.fromisoformat(told["scaleTimestamp"]) - timedelta(hours=1)).isoformat()
+    corrected = {**told, "deviceId": "SCALE-07", "cloudSessionId": str(late.pk), "measuredAt": own_time}
+    words = [told, {**corrected, "revision": 7, "reason": "registered-late"}]
+    answers = api.deliver(*words) if together else [api.deliver(word)[0] for word in words]
+    assert answers == ["accepted", "accepted"]
+    assert api.deliver(*words) == ["duplicate", "duplicate"]
+    cut = Cut.objects.get()
+    assert (cut.session, cut.scale.device_id, cut.extras["measured_at"]) == (late, "SCALE-07", own_time)
+    assert cut.measured_at == WeighingRecord.objects.get().measured_at == datetime.fromisoformat(told["scaleTimestamp"])
+    assert not IngestConflict.objects.exists()
 
 
 def test_a_later_word_cannot_change_the_weight(api):

@@ -18,7 +18,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from scaleledger.domain.inputs import FinishedWeighing
-from scaleledger.domain.session import WorkSession
+from scaleledger.domain.session import WorkSession, session_details
 from scaleledger.domain.weighing import Draft, Kind
 
 UNREGISTERED = "unregistered"
@@ -210,19 +210,6 @@ def _details(arrival: Arrival, place: Place, timed: Timed, session: WorkSession 
 def received_text(arrival: Arrival) -> str:
     """When it came, as its record says it."""
     return arrival.received_at.isoformat(timespec="microseconds")
-
-
-def session_details(session: WorkSession | None) -> dict[str, str]:
-    """What a record says of the session that it belongs to; empty texts without one."""
-    if session is None:
-        return {}
-    return {
-        "session": session.session_id,
-        "animal_id": session.animal_id,
-        "animal_tag": session.animal_tag,
-        "animal_species": session.animal_species,
-        "operator_id": session.operator_id,
-    }
 
 
 def noted(draft: Draft, note: str) -> Draft:

@@ -6,9 +6,10 @@ what a crash left in between.
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from scaleledger_server.bodies import read_instant, shown
 from scaleledger_server.edges.messages import Event, check_texts, read_device_id, read_moment, read_payload, read_uuid
@@ -16,7 +17,7 @@ from scaleledger_server.errors import Invalid
 from scaleledger_server.limits import BATCH_RECORDS_MAX
 from scaleledger_server.shifts import edges
 from scaleledger_server.shifts.models import Edge, Scale
-from scaleledger_server.weighing import cuts, offline_batches
+from scaleledger_server.weighing import cuts, lookups, offline_batches
 from scaleledger_server.weighing.cuts import Said
 from scaleledger_server.weighing.items import Item
 from scaleledger_server.weighing.offline_batches import Ended
@@ -79,6 +80,7 @@ def take(edge: Edge, values: Sequence[Any], now: datetime) -> list[Result]:
 def _stored(edge: Edge, said: dict[int, Said], scales: dict[str, Scale], now: datetime) -> dict[int, Result]:
     if not said:
         return {}
+    said = _as_first_told(edge, said)
     verdicts = dict(
         zip(said, ingest(edge.gateway, [one.item for one in said.values()], None, now).verdicts, strict=True)
     )
@@ -92,6 +94,27 @@ def _stored(edge: Edge, said: dict[int, Said], scales: dict[str, Scale], now: da
         else:
             results[place] = Result("", Status.FAILED, error=verdicts[place].detail)
     return results
+
+
+def _as_first_told(edge: Edge, said: dict[int, Said]) -> dict[int, Said]:
+    """Later words under the time that their record has: another one is kept with the cut, and is no other weighing.
+
+    A scale that named itself late has its own clock's zone from then on.
+    """
+    later = {one.item.uuid for one in said.values() if one.revision}
+    if not later:
+        return said
+    held = lookups.held(later)
+    times = {uuid: found.item.measured_at for uuid, found in held.items() if found.gateway_id == edge.gateway_id}
+    first = {}
+    for place, one in said.items():
+        told = one.item.measured_at
+        at = times.setdefault(one.item.uuid, told) if one.item.uuid in later else told
+        if one.revision and at != told:
+            item = msgspec.structs.replace(one.item, measured_at=at)
+            one = msgspec.structs.replace(one, item=item, extras={**one.extras, "measured_at": told.isoformat()})  # noqa: PLW2901
+        first[place] = one
+    return first
 
 
 def end_batch(edge: Edge, said: Ended, now: datetime) -> dict[str, Any]:
@@ -133,10 +156,11 @@ def read_event(value: Any, now: datetime) -> Said:
         "flags": event.flags,
         "notes": notes,
         "scale_time": event.scale_timestamp,
+        "net_exact": event.net_exact,
     }
-    net = event.weight_grams
+    net = event.net()
     return Said(
-        item=Item(str(uuid), "", Decimal(net), str(net), measured_at, station=event.device_id, unit=UNIT),
+        item=Item(str(uuid), "", net, format(net, "f"), measured_at, station=event.device_id, unit=UNIT),
         uuid=uuid,
         device_id=read_device_id(event.device_id),
         told_session=event.cloud_session_id or "",
@@ -145,7 +169,7 @@ def read_event(value: Any, now: datetime) -> Said:
         plu_code=event.plu_code or "",
         product_name=event.product_name or "",
         barcode=event.barcode or "",
-        net_grams=net,
+        net_grams=event.weight_grams,
         gross_grams=event.gross_grams,
         tare_grams=event.tare_grams,
         operator=event.operator or "",

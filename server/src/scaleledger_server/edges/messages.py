@@ -7,6 +7,7 @@ read the same messages here: the body over REST is the payload over WebSocket.
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from scaleledger_server.bodies import SEQ_MAX, read_instant, shown
 from scaleledger_server.errors import Invalid
 from scaleledger_server.shifts.edges import Asked, ScaleSaid
 from scaleledger_server.shifts.models import Scale
+from scaleledger_server.weighing.items import PRINTED_WEIGHT
 from scaleledger_server.weighing.offline_batches import EVENT_IDS_MAX, Ended
 
 GRAMS_MAX = 10**12
@@ -30,6 +32,7 @@ Line = Annotated[str, Meta(max_length=100)]
 Short = Annotated[str, Meta(max_length=64)]
 Grams = Annotated[int, Meta(ge=-GRAMS_MAX, le=GRAMS_MAX)]
 Count = Annotated[int, Meta(ge=0, le=SEQ_MAX)]
+Events = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # what the column holds on every database
 Moment = Annotated[str, Meta(max_length=40)]
 Words = Annotated[list[Short], Meta(max_length=20)]
 
@@ -55,6 +58,7 @@ class Event(Payload):
     local_event_id: str
     device_id: Short
     weight_grams: Grams
+    net_exact: Annotated[str, Meta(max_length=24)] | None = None
     cloud_session_id: Line | None = None
     offline_mode: bool = False
     offline_batch_id: str | None = None
@@ -74,6 +78,17 @@ class Event(Payload):
     revision: Count = 0
     reason: Annotated[str, Meta(max_length=100)] | None = None
 
+    def net(self) -> Decimal:
+        """Grams, with the digits that were told. Raises Invalid where `netExact` is another weight than `weightGrams`."""
+        if self.net_exact is None:
+            return Decimal(self.weight_grams)
+        if not PRINTED_WEIGHT.fullmatch(self.net_exact):
+            raise Invalid("netExact must be grams in digits, at most 6 of them after the point.", "netExact")
+        exact = Decimal(self.net_exact)
+        if exact.to_integral_value(ROUND_HALF_EVEN) != self.weight_grams:
+            raise Invalid("netExact does not agree with weightGrams.", "netExact")
+        return exact
+
     def texts(self) -> Sequence[str | None]:
         """All that is kept as text."""
         return (
@@ -88,7 +103,7 @@ class BatchEnd(Payload):
     batch_id: str
     device_id: Short
     event_ids: Annotated[list[str], Meta(max_length=EVENT_IDS_MAX)] = []
-    event_count: Count | None = None
+    event_count: Events | None = None
     total_weight_grams: Grams | None = None
     started_at: Moment | None = None
     ended_at: Moment | None = None

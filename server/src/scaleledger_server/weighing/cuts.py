@@ -85,9 +85,7 @@ def keep(edge: Edge, said: Sequence[Said], scales: Mapping[str, Scale], now: dat
     if not said:
         return []
     with transaction.atomic(durable=True):
-        Edge.objects.select_for_update().get(
-            pk=edge.pk
-        )  # one delivery of an edge at a time: none judges what another changes
+        _alone(edge.pk)
         standing = _standing(said)
         sessions = _sessions(said)
         batches = offline_batches.of_events(
@@ -115,6 +113,11 @@ def keep(edge: Edge, said: Sequence[Said], scales: Mapping[str, Scale], now: dat
         touched |= {session for _, session in rows if session is not None}
         notices.tell_cuts([str(session) for session in touched])
     return new
+
+
+def _alone(edge_id: UUID) -> None:
+    """One at a time attributes an edge's cuts: none judges what another is changing. Belongs into a transaction."""
+    Edge.objects.select_for_update().get(pk=edge_id)
 
 
 def _standing(said: Sequence[Said]) -> dict[UUID, Standing]:
@@ -247,6 +250,7 @@ def assign(cuts: Collection[UUID], session: WorkSession, reason: str, user: Any,
     """
     if len(cuts) > ASSIGNED_MAX:
         raise Refusal(422, "invalid", f"Choose at most {ASSIGNED_MAX} cuts at a time.")
+    _alone(session.scale.edge_id)
     found = Cut.objects.select_for_update().filter(record_uuid__in=cuts)
     rows = list(found.values_list("record_uuid", "scale_id", "session_id"))
     if len(rows) < len(set(cuts)):
