@@ -27,7 +27,7 @@ from scaleledger.app.supervisor import Part, Supervisor
 from scaleledger.app.watch import Watch
 from scaleledger.bootstrap.cloud import add_cloud
 from scaleledger.bootstrap.ground import Ground
-from scaleledger.bootstrap.listeners import add_listeners
+from scaleledger.bootstrap.listeners import add_listeners, open_doors
 from scaleledger.bootstrap.printing import add_printing
 from scaleledger.config.assigned import ports_of, section_of
 from scaleledger.config.load import known_cards
@@ -139,6 +139,7 @@ async def run_gateway(
             from scaleledger.bootstrap.dashboard import add_dashboard  # noqa: PLC0415 - its libraries are for those who want it
 
             dashboard = await add_dashboard(ground, roster, lifecycle, cloud)
+        open_doors(ground)
         log.info("sys.ready", stations=[s.name for s in roster.stations])
         on_ready(Gateway(store, roster.stations, lifecycle, dashboard.port if dashboard is not None else 0))
         await _until(stop, store, supervisor)

@@ -1,5 +1,6 @@
 """Scales that dial in: their listeners and the registry of devices."""
 
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from scaleledger.bootstrap.ground import Ground
 from scaleledger.config.plant import ListenerSection, ScaleSection
 from scaleledger.drivers import open_driver
 from scaleledger.transports import open_transport
+from scaleledger.transports.tcp_listen import ListenError, TcpListen
 from scaleledger.wire.driver import Driver
 
 _MACHINE_ZONE = Path("/etc/localtime")
@@ -38,6 +40,17 @@ async def add_listeners(ground: Ground) -> None:
         )
         ground.listeners.append(listener)
         ground.supervisor.add(part, listener.run)
+
+
+def open_doors(ground: Ground) -> None:
+    """Take the listeners' addresses now: who dials in from here on is let in as soon as the parts run.
+
+    An address that cannot be had is said and tried again by its part.
+    """
+    for listener in ground.listeners:
+        if isinstance(listener.transport, TcpListen):
+            with suppress(ListenError):
+                listener.transport.bind()
 
 
 def rules_of(section: ListenerSection, site_zone: str) -> ListenerRules:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from scaleledger.app.clock import SystemClock
 from scaleledger.config.model import AnyUplink, Config, StationSection
+from scaleledger.config.plant import ListenerSection
 from scaleledger.config.seeds import with_seed_names
 from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.station import Mode
@@ -156,9 +157,7 @@ def _faults_of_sources(config: Config) -> Iterator[str]:
         if listener.name in names:
             yield f"{key}.name: {listener.name!r} is used twice; every listener and station has its own"
         names.add(listener.name)
-        yield from (
-            f"{key}.{place}: {words}" for place, words in _faults_of_port("", listener.driver, listener.url, {})
-        )
+        yield from (f"{key}.{place}: {words}" for place, words in _faults_of_listener(listener))
     assigns = config.central is not None and config.central.stations != "none"
     if not config.station and not config.listener and not assigns:
         yield "station: at least one [[station]] or [[listener]] is needed, or an [[uplink]] that may assign stations"
@@ -176,6 +175,21 @@ def faults_of(station: StationSection) -> Iterator[tuple[str, str]]:
         yield "mode", '"tag" needs cards: add a reader table, or an indicator with a reader of its own'
     if station.reader is not None:
         yield from _faults_of_port("reader.", station.reader.driver, station.reader.url, station.reader.options)
+
+
+def _faults_of_listener(listener: ListenerSection) -> Iterator[tuple[str, str]]:
+    """What its driver refuses of the listener's own words, and of each scale's, whose driver is opened when it dials in."""
+    read = {"unit": listener.unit, "decimals": listener.decimals, "codepage": listener.codepage}
+    faults = list(_faults_of_port("", listener.driver, listener.url, read))
+    yield from faults
+    if faults:
+        return
+    for n, scale in enumerate(listener.scale):
+        own = {key: told for key in read if (told := getattr(scale, key)) is not None}
+        try:
+            open_driver(listener.driver, **(read | own))
+        except (ValueError, TypeError) as wrong:
+            yield f"scale.{n}", str(wrong)
 
 
 def _faults_of_port(place: str, driver: str, url: str, options: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -180,3 +180,26 @@ def test_a_gateway_may_begin_without_stations_if_its_centre_may_assign_them(writ
 def test_what_the_centre_may_do_is_checked(write, line):
     with pytest.raises(ConfigError, match=rf"uplink\.0\.{line.split()[0]}"):
         load_config(write(UPLINK_ONLY + line + "\n"))
+
+
+LISTENER = """
+[gateway]
+data_dir = "data"
+
+[[listener]]
+name = "hall"
+unit = "g"
+"""
+
+
+def test_a_code_page_that_the_driver_refuses_is_found_before_a_scale_dials_in(write):
+    with pytest.raises(ConfigError, match=r"listener\.0\.driver: codepage .*utf-16"):
+        load_config(write(LISTENER + 'codepage = "utf-16"\n'))
+    scale = '[[listener.scale]]\nid = "SCALE-01"\ncodepage = "utf-16"\n'
+    with pytest.raises(ConfigError, match=r"listener\.0\.scale\.0: codepage .*utf-16"):
+        load_config(write(LISTENER + scale))
+
+
+def test_a_driver_that_reads_no_finished_weighings_is_none_for_a_listener(write):
+    with pytest.raises(ConfigError, match=r"listener\.0\.driver"):
+        load_config(write(LISTENER + 'driver = "suwol-1000"\n'))
