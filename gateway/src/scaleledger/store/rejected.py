@@ -3,12 +3,15 @@
 The same line from the same device again only counts. When there are more than ROWS_MAX, the oldest go, and the log says so.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tortoise.expressions import F
+from tortoise.transactions import in_transaction
 
+from scaleledger.domain.errors import StoreError
 from scaleledger.observe.log import get_logger
 from scaleledger.store.orm import Orm
 from scaleledger.store.plant_tables import RejectedLine
@@ -35,11 +38,22 @@ class Rejected:
     times: int
 
 
+@dataclass(eq=False, slots=True)
+class _Due:
+    """A line that is to be kept, and what became of it."""
+
+    row: RejectedLine
+    done: bool = False
+    failure: StoreError | None = None
+
+
 class RejectedShelf:
-    """Keeps and lists rejected lines."""
+    """Keeps and lists rejected lines. Those that come while others are written are written together."""
 
     def __init__(self, orm: Orm) -> None:
         self._orm = orm
+        self._due: list[_Due] = []
+        self._writing = asyncio.Lock()
 
     async def keep(self, *, listener: str, device_id: str, peer: str, reason: str, line: bytes, at: datetime) -> None:
         """Durable when it returns; at most the first LINE_BYTES_MAX bytes. Raises StoreError."""
@@ -52,7 +66,25 @@ class RejectedShelf:
             first_at=at,
             last_at=at,
         )
-        await self._orm.run(_keep(row))
+        self._due.append(due := _Due(row))
+        async with self._writing:
+            if not due.done:
+                await self._write()
+        if due.failure is not None:
+            raise due.failure
+
+    async def _write(self) -> None:
+        together, self._due = self._due, []
+        failure: StoreError | None = StoreError("it was not seen whether the line was kept")
+        try:
+            await self._orm.run(_keep_all([due.row for due in together]))
+        except StoreError as error:
+            failure = error
+        else:
+            failure = None
+        finally:
+            for due in together:
+                due.done, due.failure = True, failure
 
     async def newest(self, limit: int, before: int = 0) -> Sequence[Rejected]:
         """The last lines, newest first; with `before`, those with a smaller id."""
@@ -61,6 +93,15 @@ class RejectedShelf:
     async def count(self) -> int:
         """How many different lines are kept."""
         return await self._orm.run(_count())
+
+
+async def _keep_all(rows: Sequence[RejectedLine]) -> None:
+    async with in_transaction():
+        await RejectedLine.filter(id=0).update(
+            times=0
+        )  # a transaction that reads first is refused where another wrote since
+        for row in rows:
+            await _keep(row)
 
 
 async def _keep(row: RejectedLine) -> None:
