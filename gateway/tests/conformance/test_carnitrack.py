@@ -19,6 +19,7 @@ from fakes.virtual_clock import LoopClock, running
 from scaleledger.app import plant_ports, ports
 from scaleledger.app.forwarder import Forwarder
 from scaleledger.domain.cloud import (
+    BatchAnswer,
     BatchBegins,
     BatchEnds,
     ConfigChanged,
@@ -482,17 +483,17 @@ async def test_what_is_told_without_a_link_is_dropped(way):
 async def test_an_offline_batch_is_settled_when_the_cloud_misses_nothing_of_it(way):
     async with Connected(way) as c:
         c.uplink.tell(BatchBegins(BATCH.batch_id, "SCALE-01", START))
-        assert await c.uplink.settle_batch(BATCH)
+        assert (await c.uplink.settle_batch(BATCH)).complete
         assert c.books.batches[0]["eventIds"] == list(BATCH.event_ids)
         assert (c.books.batches[0]["eventCount"], c.books.batches[0]["totalWeightGrams"]) == (2, 2500)
         c.books.missing_in_batch = [event_uuid(2)]
-        assert not await c.uplink.settle_batch(BATCH)
+        assert await c.uplink.settle_batch(BATCH) == BatchAnswer(complete=False, missing=frozenset({event_uuid(2)}))
 
 
 @way
 async def test_a_first_cloud_is_asked_for_an_offline_batch_as_it_understands(way):
     async with Connected(way, CloudBooks(bare=True), hasty=True) as c:
-        assert await c.uplink.settle_batch(BATCH)
+        assert (await c.uplink.settle_batch(BATCH)).complete
 
 
 @way

@@ -2,9 +2,11 @@
 
 import asyncio
 
+from scaleledger.domain.cloud import BatchAnswer
+
 
 class MemoryCloud:
-    """`settle(told)` says what becomes of a batch's end: True, False, or an exception."""
+    """`settle(told)` says what becomes of a batch's end: True, False, a set of missing ids, or an exception."""
 
     name = "carnitrack"
 
@@ -43,7 +45,8 @@ class MemoryCloud:
         answer = self._settle(told)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        missing = frozenset() if isinstance(answer, bool) else frozenset(answer)
+        return BatchAnswer(answer is True, missing)
 
     async def heartbeat(self, health, uptime_s, devices, printers):
         self.heartbeats.append((health, uptime_s, devices, printers))

@@ -200,7 +200,7 @@ class OfflineBatches:
     async def _tell_end(self, batch: OfflineBatch, trial: _Trial) -> str:
         """Why the batch is not reconciled; "" when it is."""
         try:
-            confirmed = await self._cloud.settle_batch(await self._ends(batch))
+            answer = await self._cloud.settle_batch(await self._ends(batch))
         except NotOffered as error:
             trial.due_s = self._clock.monotonic() + NOT_OFFERED_S
             return str(error)
@@ -208,8 +208,9 @@ class OfflineBatches:
             wished_s = error.retry_after_s if isinstance(error, LinkError) else None
             trial.due_s = self._clock.monotonic() + max(trial.backoff.next_s(), wished_s or 0.0)
             return str(error)
-        if not confirmed:
+        if not answer.complete:
             trial.due_s = self._clock.monotonic() + trial.backoff.next_s()
+            await self._tell_again(batch, answer.missing)
             return "the cloud does not hold all of its events"
         done = replace(batch, status=BatchStatus.RECONCILED, reconciled_at=self._clock.now())
         await self._shelf.keep(self._book.outages, [done])
@@ -219,6 +220,15 @@ class OfflineBatches:
             "net.batch", batch=batch.batch_id, device=batch.device_id, events=batch.event_count, status="reconciled"
         )
         return ""
+
+    async def _tell_again(self, batch: OfflineBatch, missing: frozenset[str]) -> None:
+        """What the cloud once acknowledged and lost since is owed again, with the later words on it."""
+        assert batch.upto_seq is not None
+        events = await self._shelf.events(batch.device_id, batch.after_seq, batch.upto_seq) if missing else []
+        lost = {event.uuid for event in events if event.uuid.lower() in missing}
+        if lost:
+            numbers = await self._shelf.words_on(lost, batch.after_seq, self._deliveries.head.seq)
+            self._deliveries.owe_again(self._uplink, numbers)
 
     async def _ends(self, batch: OfflineBatch) -> BatchEnds:
         """What the cloud is told: the events that it took. One that it refused is set aside, and told by no batch."""

@@ -1,11 +1,11 @@
 """What the parts of a plant need of each other and of the world; `bootstrap` puts the concrete parts in their place."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from scaleledger.domain.attribution import EventWord
-from scaleledger.domain.cloud import CloudSaid, CloudTold, PluList, PrinterOffer, PrintOrder, PrintOutcome
+from scaleledger.domain.cloud import BatchAnswer, CloudSaid, CloudTold, PluList, PrinterOffer, PrintOrder, PrintOutcome
 from scaleledger.domain.device import DeviceCard
 from scaleledger.domain.offline import BatchEvent, OfflineBatch, Outage, Tally
 from scaleledger.domain.session import Span, WorkSession
@@ -62,6 +62,10 @@ class BatchShelf(Protocol):
         """Those of one device, in order."""
         ...
 
+    async def words_on(self, uuids: Collection[str], after_seq: int, upto_seq: int) -> list[int]:
+        """The numbers of all records that speak of these events: the first ones, and their corrections."""
+        ...
+
 
 class Deliveries(Protocol):
     """How far an uplink's deliveries have come."""
@@ -77,6 +81,10 @@ class Deliveries(Protocol):
 
     def refused(self, uplink: str) -> frozenset[int]:
         """The numbers of the records that are set aside."""
+        ...
+
+    def owe_again(self, uplink: str, numbers: Collection[int]) -> None:
+        """Offer these records once more, those that are set aside left out."""
         ...
 
 
@@ -149,8 +157,8 @@ class Cloud(Protocol):
         """Say it soon, in order; never waits. Without a link it is dropped, and said anew in another form after a connect."""
         ...
 
-    async def settle_batch(self, told: CloudTold) -> bool:
-        """Tell that an offline batch is complete (BatchEnds). True when the cloud confirmed it, nothing missing."""
+    async def settle_batch(self, told: CloudTold) -> BatchAnswer:
+        """Tell that an offline batch is complete (BatchEnds), and hear whether the cloud holds it."""
         ...
 
     async def fetch_plu(self, version: str) -> PluList | None:

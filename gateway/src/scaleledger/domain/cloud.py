@@ -125,6 +125,14 @@ class BatchEnds:
     event_ids: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """What a cloud says to the end of an offline batch: whether it holds it whole, and which of its events it misses."""
+
+    complete: bool
+    missing: frozenset[str] = frozenset()
+
+
 CloudTold = DeviceConnected | DeviceAlive | DeviceDisconnected | BatchBegins | BatchEnds
 """What the gateway may say beside its events."""
 

@@ -89,7 +89,7 @@ EVENTS = {
     "net.delivered": "Records are held by the centre.",
     "net.quarantined": "The centre refused a record; it is set aside.",
     "net.receipt_refused": "A receipt of the centre could not be proved; it changes nothing.",
-    "net.redelivering": "The centre was restored from a backup; what it has lost is delivered again.",
+    "net.redelivering": "The centre or the cloud has lost records that it had taken; they are delivered again.",
     "net.stations": "The stations that the centre assigns were taken.",
     "net.station_refused": "A station that the centre assigns cannot be run here.",
     "net.market": "The market data were taken.",

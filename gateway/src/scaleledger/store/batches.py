@@ -5,7 +5,7 @@ with the outage's end, so after a crash there is either the outage still, or all
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from sqlite3 import Connection
@@ -25,6 +25,10 @@ _EVENTS = (
     'AND instr(payload, \'"kind":"weighing"\') AND instr(payload, \'"listener":"\') ORDER BY seq'
 )
 """Quotes are escaped inside JSON strings, so both texts can only stand where a field does."""
+_WORDS = (
+    'SELECT seq, uuid, CASE WHEN instr(payload, \'"kind":"correction"\') AND json_valid(payload) '
+    "THEN json_extract(payload, '$.refers_to') END FROM weighing_records WHERE seq > ? AND seq <= ? ORDER BY seq"
+)
 
 
 class Batches:
@@ -62,9 +66,21 @@ class Batches:
             found += [event for device, event in events if device == device_id]
         return found
 
+    async def words_on(self, uuids: Collection[str], after_seq: int, upto_seq: int) -> list[int]:
+        """The numbers of all records that speak of these events: the first ones, and their corrections."""
+        found: list[int] = []
+        for start in range(after_seq, upto_seq, SLICE):
+            rows = await self._reader.run(_words(start, min(start + SLICE, upto_seq)))
+            found += [seq for seq, uuid, refers_to in rows if uuid in uuids or refers_to in uuids]
+        return found
+
     async def _slice(self, after: int, upto: int) -> list[tuple[str, BatchEvent]]:
         rows = await self._reader.run(lambda connection: _read(connection, after, upto))
         return [(device_id, BatchEvent(seq, uuid, _grams(weight, unit))) for seq, uuid, device_id, weight, unit in rows]
+
+
+def _words(after: int, upto: int) -> Callable[[Connection], list[tuple[int, str, str | None]]]:
+    return lambda connection: connection.execute(_WORDS, (after, upto)).fetchall()
 
 
 def _read(connection: Connection, after: int, upto: int) -> list[tuple[int, str, str, str, str]]:

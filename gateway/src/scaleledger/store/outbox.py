@@ -4,14 +4,14 @@ Every record up to the position is acked or quarantined. Acks come out of order 
 above the position are remembered here and the position follows when the gap closes. What was learned becomes durable with
 the next weighing, or after a moment of quiet, or when the store closes: losing it only sends a record again.
 
-The position goes back in one case: a newer receipt that ends below an older one proves that the centre was restored from a
-backup. What the centre has lost is then owed again.
+The position goes back in two cases: a newer receipt that ends below an older one proves that the centre was restored from a
+backup, or a cloud names events that it acknowledged and does not hold. What was lost is then owed again.
 """
 
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from sqlite3 import Connection
@@ -201,6 +201,20 @@ class Outbox:
             self._writer.mark(Mark(uplink, position=standing.position, receipt=new, reopened=True))
             self._writer.flush()
             self.note((), self._head)
+
+    def owe_again(self, uplink: str, numbers: Collection[int]) -> None:
+        """Offer these records once more, those that were refused left out. A restart may forget it."""
+        standing = self._standing(uplink)
+        again = {seq for seq in numbers if seq <= standing.position or seq in standing.beyond} - standing.refused
+        if not again:
+            return
+        log.warning("net.redelivering", uplink=uplink, after=min(again) - 1, held=standing.position, records=len(again))
+        below = set(range(min(again), standing.position + 1)) - again
+        for low, high in self._gaps:
+            below.difference_update(range(low, min(high, standing.position) + 1))
+        standing.beyond = (standing.beyond - again) | below
+        standing.position = min(standing.position, min(again) - 1)
+        self.note((), self._head)
 
     def _reopen(self, standing: Standing, after: int) -> None:
         standing.position = min(standing.position, after)

@@ -14,6 +14,7 @@ from scaleledger.app.offline import OfflineBatches
 from scaleledger.domain.delivery import ItemOutcome, Outcome
 from scaleledger.domain.errors import LinkError
 from scaleledger.domain.offline import BatchStatus, EventContext
+from scaleledger.domain.weighing import Kind
 
 CLOSED, ANNOUNCED, RECONCILED = BatchStatus.CLOSED, BatchStatus.ANNOUNCED, BatchStatus.RECONCILED
 
@@ -70,7 +71,7 @@ async def test_each_device_gets_a_batch_of_its_own_events_and_no_other_record_is
         await asyncio.sleep(0.1)
         assert cloud.settled == [], "a record below the last event is not settled yet"
         await settle(store, [dock])
-        await until(lambda: len(cloud.settled) == 2)
+        await until(lambda: {status for _, status in standings(batches).values()} == {RECONCILED})
         after = await weigh(store, 4)
         assert batches.context(after[0]) == EventContext()
     ends = {told.device_id: (told.event_count, told.total_grams, len(told.event_ids)) for told in cloud.settled}
@@ -124,6 +125,28 @@ async def test_a_batch_is_reconciled_only_when_the_cloud_confirms_it(store):
         await until(lambda: standings(batches) == {"SCALE-01": (1, RECONCILED)})
     _, kept = await store.batches.load()
     assert [batch.status for batch in kept] == [RECONCILED]
+
+
+async def test_events_that_the_cloud_lost_after_it_took_them_are_delivered_again_with_their_later_words(store):
+    answers = iter([lambda ids: {ids[1]}, lambda ids: True])
+    cloud = MemoryCloud(lambda told: next(answers)(told.event_ids))
+    batches = await books_of(store, cloud)
+    async with asyncio.timeout(20), running(batches):
+        _, lost, _ = await weigh(store, 1, 2, 3)
+        said = {"kind": Kind.CORRECTION, "refers_to": lost.uuid, "uuid": "0192f0c1-7a00-8000-8000-000000000009"}
+        word = await store.ledger.append(replace(event(2), **said))
+        batches.link(True)
+        await batches.prepared.wait()
+        await settle(store, (await store.outbox.next_batch("carnitrack", 10)).records)
+        await until(lambda: cloud.settled)
+        await until(lambda: store.outbox.position("carnitrack") < lost.seq)
+        again = await store.outbox.next_batch("carnitrack", 10)
+        assert [record.seq for record in again.records] == [lost.seq, word.seq]
+        assert (await store.outbox.counts("carnitrack")).queued == 2
+        assert len(cloud.settled) == 1, "it is not asked again before they went out"
+        await settle(store, again.records)
+        await until(lambda: standings(batches) == {"SCALE-01": (3, RECONCILED)})
+        assert (await store.outbox.counts("carnitrack")).queued == 0
 
 
 async def test_an_event_that_the_cloud_refused_does_not_keep_its_batch_open(store):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fakes.plant_records import START, event_uuid
 from scaleledger.domain.cloud import (
+    BatchAnswer,
     ConfigChanged,
     PluChanged,
     PrintJobsWaiting,
@@ -123,11 +124,11 @@ def test_a_session_moves_at_its_own_time(kind, status):
         ),
         ("event_ack", {"local_event_id": event_uuid(1)}, EventAnswered(event_uuid(1), "accepted")),
         ("event_rejected", {"localEventId": "a", "reason": "no\nplu"}, EventAnswered("a", "rejected", "no plu")),
-        ("offline_batch_ack", {"batchId": "b", "status": "received"}, BatchAnswered("b", complete=True)),
+        ("offline_batch_ack", {"batchId": "b", "status": "received"}, BatchAnswered("b", BatchAnswer(complete=True))),
         (
             "offline_batch_ack",
             {"batchId": "b", "status": "received", "missing": ["x"]},
-            BatchAnswered("b", complete=False),
+            BatchAnswered("b", BatchAnswer(complete=False, missing=frozenset({"x"}))),
         ),
         ("plu_updated", {"version": "v7"}, PluChanged("v7")),
         ("print_jobs_waiting", {}, PrintJobsWaiting()),

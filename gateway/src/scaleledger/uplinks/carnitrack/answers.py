@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scaleledger.domain.cloud import PluItem, PluList, PrintOrder, SessionList, SessionMoved
+from scaleledger.domain.cloud import BatchAnswer, PluItem, PluList, PrintOrder, SessionList, SessionMoved
 from scaleledger.domain.errors import Disbelieved, LinkError, NotOffered
 from scaleledger.domain.session import SessionChange, SessionStatus, WorkSession
 from scaleledger.uplinks.exchange import LATER, Answer, instant, object_in, plain, retry_after_s
@@ -31,6 +31,7 @@ PLU_MAX = 20_000
 JOBS_MAX = 100
 JOB_MAX_BYTES = 1_000_000
 LABELS_MAX = 1_000
+MISSING_MAX = 10_000
 CONFIG_KEYS_MAX = 100
 NOT_APPROVED_S = 30.0
 EDGE_CODES = frozenset({"invalid_edge", "unknown_edge"})
@@ -322,11 +323,15 @@ def printers_in(found: Mapping[str, Any]) -> dict[str, str]:
     return {ours: theirs for ours, theirs in ids.items() if ours and theirs}
 
 
-def batch_confirmed(found: Mapping[str, Any], batch_id: str) -> bool:
-    """Whether an answer says that an offline batch is there, nothing missing. Raises Disbelieved for another one's."""
+def batch_answer(found: Mapping[str, Any], batch_id: str) -> BatchAnswer:
+    """Whether an answer says that an offline batch is there, and what is missing. Raises Disbelieved for another one's."""
     named = told(found, "batchId")
     status = text(found, "status", 30)
     if (named is not None and not same_id(named, batch_id)) or not status:
         raise Disbelieved("the answer to an offline batch is not the contract's")
     missing = told(found, "missing")
-    return not missing and status in {"received", "already_received", "reconciled", "complete"}
+    ids = missing[:MISSING_MAX] if isinstance(missing, list) else []
+    return BatchAnswer(
+        not missing and status in {"received", "already_received", "reconciled", "complete"},
+        frozenset(event_id.lower() for event_id in ids if isinstance(event_id, str)),
+    )

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from scaleledger.domain.cloud import (
+    BatchAnswer,
     BatchBegins,
     BatchEnds,
     CloudSaid,
@@ -55,7 +56,7 @@ class BatchAnswered:
     """What the cloud says of one offline batch."""
 
     batch_id: str
-    complete: bool
+    answer: BatchAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _batch_answered(payload: Mapping[str, Any]) -> BatchAnswered | None:
     if not batch_id:
         return None
     try:
-        return BatchAnswered(batch_id.lower(), answers.batch_confirmed(payload, batch_id))
+        return BatchAnswered(batch_id.lower(), answers.batch_answer(payload, batch_id))
     except Disbelieved:
         return None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 
 from scaleledger import __version__
-from scaleledger.domain.cloud import BatchEnds, PluList, PrinterOffer, PrintOrder, PrintOutcome
+from scaleledger.domain.cloud import BatchAnswer, BatchEnds, PluList, PrinterOffer, PrintOrder, PrintOutcome
 from scaleledger.domain.errors import ClaimRefused, Disbelieved, LinkError, NotOffered
 from scaleledger.observe.log import get_logger
 from scaleledger.uplinks.carnitrack import answers, calls
@@ -250,11 +250,11 @@ class Resources:
             return False
         return bool(self.edge.edge_id)
 
-    async def acknowledge_batch(self, told: BatchEnds) -> bool:
+    async def acknowledge_batch(self, told: BatchEnds) -> BatchAnswer:
         """Whether the cloud holds an offline batch as a whole. Raises NotOffered, LinkError."""
         call = calls.batch_ends(told)
         answer = await self.exchange(call)
-        return answers.batch_confirmed(answers.believe(answer, call.what, good=call.good), told.batch_id)
+        return answers.batch_answer(answers.believe(answer, call.what, good=call.good), told.batch_id)
 
     async def fetch_plu(self, version: str) -> PluList | None:
         etag = self.etag(f"plu {version}")

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import httpx2
 
 from scaleledger.domain.cloud import (
+    BatchAnswer,
     BatchBegins,
     BatchEnds,
     CloudSaid,
@@ -261,7 +262,7 @@ class RestCloud(Resources):
                 except LinkError as error:
                     log.debug("net.link_error", uplink=self.name, reason=str(error))
 
-    async def settle_batch(self, told: CloudTold) -> bool:
+    async def settle_batch(self, told: CloudTold) -> BatchAnswer:
         assert isinstance(told, BatchEnds), "only a batch that is complete can be settled"
         return await self.acknowledge_batch(told)
 

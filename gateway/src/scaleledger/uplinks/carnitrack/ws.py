@@ -19,7 +19,7 @@ import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from scaleledger.domain.cloud import BatchEnds, CloudSaid, CloudTold, ConfigChanged
+from scaleledger.domain.cloud import BatchAnswer, BatchEnds, CloudSaid, CloudTold, ConfigChanged
 from scaleledger.domain.delivery import Batch, ItemOutcome, Outcome
 from scaleledger.domain.errors import LinkError
 from scaleledger.domain.offline import ContextOf
@@ -89,7 +89,7 @@ class _Line:
     def __init__(self, link: ClientConnection, ack_s: float) -> None:
         self.link = link
         self.acks = Acks(ack_s)
-        self.batches: dict[str, asyncio.Future[bool]] = {}
+        self.batches: dict[str, asyncio.Future[BatchAnswer]] = {}
         self.registered: asyncio.Future[Registered] = asyncio.get_running_loop().create_future()
         self.alive = asyncio.Event()
         self.sending = asyncio.Lock()
@@ -278,7 +278,7 @@ class SocketCloud(Resources):
         elif isinstance(word, BatchAnswered):
             waiting = line.batches.get(word.batch_id)
             if waiting is not None and not waiting.done():
-                waiting.set_result(word.complete)
+                waiting.set_result(word.answer)
         elif isinstance(word, ConfigChanged):
             self._take_config(word.values, receive)
         elif not isinstance(word, Pinged | Ponged):
@@ -316,13 +316,13 @@ class SocketCloud(Resources):
             self._due.append(told)
             self._telling.set()
 
-    async def settle_batch(self, told: CloudTold) -> bool:
+    async def settle_batch(self, told: CloudTold) -> BatchAnswer:
         """As the port says. A first cloud that does not answer on the line is asked over REST."""
         assert isinstance(told, BatchEnds), "only a batch that is complete can be settled"
         line = self._line
         if line is None or not self.up:
             raise LinkError("the line to the cloud is not open")
-        waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[BatchAnswer] = asyncio.get_running_loop().create_future()
         line.batches[told.batch_id.lower()] = waiting
         try:
             await self._say(line, told)
