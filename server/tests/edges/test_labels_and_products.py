@@ -82,6 +82,15 @@ def test_an_inventory_is_answered_with_ids_and_a_heartbeat_tells_the_state():
     assert api.post("printers/inventory", {"printers": [told]})[1]["printers"] == [named]
 
 
+@pytest.mark.parametrize("field", ["localPrinterId", "role", "host", "model", "status"])
+def test_an_inventory_with_what_no_database_keeps_is_refused(field):
+    api = joined()
+    told = {"localPrinterId": "tsc-1", "role": "meat_cut", "host": "10.0.0.9", "model": "TE210", "status": "online"}
+    status, answer = api.post("printers/inventory", {"printers": [told | {field: "a\0b"}]})
+    assert (status, answer["error"]) == (422, "invalid")
+    assert not Printer.objects.exists()
+
+
 def test_the_list_of_products_is_sent_once_for_each_version(django_assert_max_num_queries):
     api = joined()
     plu.save(Product(number="7", name="Minced beef", label_name="KIYMA", barcode="000000000007", price=1500))

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from edge_api import EdgeApi, event, joined, site
+from scaleledger_server import notices
 from scaleledger_server.devices import services as devices
 from scaleledger_server.devices.models import ClaimCode, Gateway
 from scaleledger_server.shifts import edges
@@ -117,6 +118,32 @@ def test_a_plain_edge_that_gets_its_sites_key_stays_the_same_edge(plain):
     assert (api.edge_id, api.row.gateway.status, Edge.objects.count()) == (first, "active", 1)
 
 
+def test_who_showed_a_key_that_a_person_had_assigned_is_not_believed_without_it(plain):
+    api = EdgeApi()
+    api.register()
+    plant, key = site()
+    edges.assign_site(api.row, plant)
+    api.key = key
+    assert api.register(api.edge_id)[0] == 200
+    api.key = ""
+    assert api.register(api.edge_id)[1]["code"] == "invalid_edge"
+    assert api.get("config")[1]["code"] == "invalid_edge"
+
+
+def test_no_key_of_another_site_speaks_for_an_edge():
+    mine, other = joined(), joined("plant-2")
+    stranger = EdgeApi(other.key, mine.edge_id)
+    assert stranger.register(mine.edge_id)[1]["code"] == "invalid_edge"
+    for path in ("config", "sessions", "plu", "print-jobs/pending"):
+        assert stranger.get(path)[1]["code"] == "invalid_edge"
+    for path, body in (
+        ("events", event()), ("events/batch", {"events": [event()]}), ("heartbeat", {}), ("devices/status", {}),
+        ("offline-batches/ack", {}), ("printers/inventory", {"printers": []}), (f"print-jobs/{mine.edge_id}/ack", {}),
+    ):  # fmt: skip
+        assert stranger.post(path, body)[1]["code"] == "invalid_edge", path
+    assert mine.get("config")[0] == 200
+
+
 def test_a_plain_edge_that_nobody_approved_is_forgotten_after_a_day(plain):
     EdgeApi().register()
     Gateway.objects.update(updated_at=timezone.now() - timedelta(hours=25))
@@ -165,6 +192,20 @@ def test_a_new_key_ends_the_old_one():
     assert api.get("config")[0] == 401
     api.key = fresh
     assert api.get("config")[0] == 200
+
+
+def test_open_sockets_are_asked_for_the_new_key_and_for_another_site_at_once(django_capture_on_commit_callbacks):
+    mine, other = joined(), joined("plant-2")
+    told = []
+    notices.carry_by(carrier := lambda group, message: told.append((group, message["type"])))
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            edges.make_key(mine.row.site, timezone.now())
+        with django_capture_on_commit_callbacks(execute=True):
+            edges.assign_site(other.row, None)
+    finally:
+        notices.carry_no_more(carrier)
+    assert told == [(notices.gateway_group(api.row.gateway_id), "gateway.end") for api in (mine, other)]
 
 
 @pytest.mark.parametrize(

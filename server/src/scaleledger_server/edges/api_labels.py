@@ -47,6 +47,10 @@ class Inventory(Payload):
     printers: Annotated[list[Stated], Meta(max_length=PRINTERS_MAX)]
 
 
+def _texts(said: Stated) -> tuple[str | None, ...]:
+    return said.local_printer_id, said.role, said.host, said.model, said.status
+
+
 @edge_call("GET")
 def pending(request: HttpRequest, edge: Edge, _now: datetime) -> HttpResponse:
     """`jobs[]` that wait for this edge, or that it has begun and not ended."""
@@ -75,7 +79,7 @@ def outcome(request: HttpRequest, edge: Edge, now: datetime, job: str) -> HttpRe
 def inventory(request: HttpRequest, edge: Edge, now: datetime) -> HttpResponse:
     """The edge's printers: `printers[] {localPrinterId, globalPrinterId}`."""
     said = read_payload(read_json(request), Inventory)
-    check_texts([text for one in said.printers for text in (one.local_printer_id, one.role, one.host, one.model)])
+    check_texts([text for one in said.printers for text in _texts(one)])
     told = [
         {
             "printer_id": one.local_printer_id,

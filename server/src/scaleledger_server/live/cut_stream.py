@@ -58,12 +58,15 @@ class CutStreams:
         if asked is None:
             await self._others(scope, receive, send)
             return
-        status = await self._status(scope)
-        if status != 200:
-            await _refuse(send, status)
+        if self._open >= STREAMS_MAX:
+            await _refuse(send, 503)
             return
-        self._open += 1
+        self._open += 1  # before anything is waited for: of many that come at once only so many have room
         try:
+            status = await self._status(scope)
+            if status != 200:
+                await _refuse(send, status)
+                return
             await _follow(UUID(asked[1]), scope, receive, send)
         finally:
             self._open -= 1
@@ -73,7 +76,7 @@ class CutStreams:
             return 405
         if not allowed_host(scope):
             return 400
-        if self._open >= STREAMS_MAX or "switchboard" not in scope.get("state", {}):
+        if "switchboard" not in scope.get("state", {}):
             return 503
         try:
             return await centre.ask(may_follow, scope)

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Max, Min, Q
 
-from scaleledger_server import rates
+from scaleledger_server import notices, rates
 from scaleledger_server.devices import services as devices
 from scaleledger_server.devices.identity import token_digest
 from scaleledger_server.devices.models import Gateway
@@ -153,8 +153,9 @@ def _renew(edge: Edge, asked: Asked, site: Site | None, address: str, now: datet
         _check_approved(edge, now)
     devices.register(_as_gateway(edge.pk, asked, edge.site or site, address), now)
     if site is not None and edge.site is None:
-        edge.site, edge.keyed = site, True
+        edge.site = site
         devices.approve(gateway)
+    edge.keyed = edge.keyed or site is not None  # from now on nobody is believed to be it without a key
     edge.version, edge.capabilities = asked.version, list(asked.capabilities)
     edge.last_seen_at = now
     edge.save(update_fields=["site", "keyed", "version", "capabilities", "last_seen_at"])
@@ -226,14 +227,19 @@ def activate(code: str, asked: Asked, address: str, now: datetime) -> tuple[Edge
 def make_key(site: Site, now: datetime) -> str:
     """A new key for the site's edges, told once; the one before it is worth nothing from now on."""
     key = secrets.token_urlsafe(32)
-    Site.objects.filter(pk=site.pk).update(key_digest=token_digest(key), key_made_at=now)
+    with transaction.atomic():
+        Site.objects.filter(pk=site.pk).update(key_digest=token_digest(key), key_made_at=now)
+        for gateway_id in Edge.objects.filter(site=site).values_list("gateway_id", flat=True):
+            notices.end_gateway(gateway_id)  # each open socket shows its key anew
     site.refresh_from_db()
     return key
 
 
 def assign_site(edge: Edge, site: Site | None) -> None:
-    """A person says to which plant an edge belongs; from then on it may show that site's key."""
-    Edge.objects.filter(pk=edge.pk).update(site=site)
+    """A person says to which plant an edge belongs; from then on it may show that site's key, and no other site's."""
+    with transaction.atomic():
+        Edge.objects.filter(pk=edge.pk).update(site=site)
+        notices.end_gateway(edge.gateway_id)
 
 
 def name_scale(scale: Scale, name: str) -> None:
