@@ -83,8 +83,6 @@ def _overview(ground: Ground, roster: Roster, lifecycle: Lifecycle | None, views
         overview.printing = SpoolDesk(ground.printing.printers, ground.printing.spool, look_for_printers)
     if config.plu is not None:
         overview.files = _Files(ground)
-    if ground.printing is not None:
-        overview.printing = SpoolDesk(ground.printing.printers, ground.printing.spool, look_for_printers)
     overview.has_cloud = config.carnitrack is not None
     if config.carnitrack is not None:
         overview.session_age_s = config.carnitrack.session_age_s

@@ -42,6 +42,7 @@ class _Account:
     async def setup(self, request: Request) -> Response:
         if not self._door.needs_setup:
             return go("/login")
+        self._door.renew_code()
         return self._page(request, "setup.html", name="")
 
     @allow(Access.OPEN)

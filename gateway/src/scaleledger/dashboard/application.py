@@ -3,8 +3,9 @@
 from collections.abc import Collection
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scaleledger import __version__
 from scaleledger.app.overview import Overview
@@ -18,6 +19,8 @@ from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.store.browse import Browser, QueryRefused
 from scaleledger.web.doorkeeper import Doorkeeper
 from scaleledger.web.guard import Guard
+
+FAULTS_SHOWN = 20
 
 
 class Dashboard:
@@ -48,7 +51,7 @@ def create_application(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        exception_handlers={ScaleLedgerError: _failed, QueryRefused: _refused},
+        exception_handlers={ScaleLedgerError: _failed, QueryRefused: _refused, RequestValidationError: _invalid},
     )
     cookie = f"__Host-scaleledger-{port}" if is_secure else f"scaleledger-{port}"
     show = Show(overview.zone, overview.gateway().name, lambda: bool(overview.uplinks) or overview.has_cloud)
@@ -66,3 +69,19 @@ async def _failed(_: Request, error: Exception) -> Response:
 
 async def _refused(_: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error), 422)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """Which fields are wrong and why, but never what was sent: it may be long, secret, or no text at all."""
+    assert isinstance(error, RequestValidationError), "registered for this error alone"
+    faults = [
+        {"loc": [_plain(part) for part in fault["loc"]], "msg": _plain(fault["msg"]), "type": fault["type"]}
+        for fault in list(error.errors())[:FAULTS_SHOWN]
+    ]
+    return JSONResponse(
+        {"error": "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in faults), "detail": faults}, 422
+    )
+
+
+def _plain(text: object) -> str:
+    return str(text)[:100].encode("utf-8", "backslashreplace").decode()

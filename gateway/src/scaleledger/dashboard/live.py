@@ -24,9 +24,10 @@ def routes(desk: Desk) -> Sequence[BaseRoute]:
     async def stream(request: Request) -> Response:
         watching = desk.viewers.watch()
         session = request.cookies.get(desk.cookie, "")
+        token = request.headers.get("authorization", "").partition(" ")[2].strip()
 
         def may_look() -> bool:
-            return "authorization" in request.headers or desk.door.sessions.visitor(session) is not None
+            return (desk.door.bearer(token) if token else desk.door.sessions.visitor(session)) is not None
 
         async def frames() -> AsyncIterator[bytes]:
             try:

@@ -21,7 +21,7 @@ log = get_logger()
 JOBS = 100
 ACTIONS = ("printed", "copy", "cancel")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_HOST = re.compile(r"[A-Za-z0-9.:-]{1,255}")
+_NEAR = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
 
 
 def routes(desk: Desk) -> Sequence[BaseRoute]:
@@ -125,14 +125,26 @@ def card_of(told: Mapping[str, str]) -> PrinterCard:
     role, language = told.get("role", ""), told.get("language", "")
     if not _ID.fullmatch(printer_id):
         raise ActionRefused("A printer's id has 1 to 64 letters, digits, dots, dashes or underscores.")
-    if not _HOST.fullmatch(host) or not 1 <= port <= 65535:
-        raise ActionRefused("A printer needs an address, as 192.168.1.50, and a port, mostly 9100.")
+    if not is_near(host) or not 1 <= port <= 65535:
+        raise ActionRefused(
+            "A printer needs an address of a private network, as 192.168.1.50, and a port, mostly 9100. One that is not "
+            "in a private network, or is known by a name only, goes into the gateway's configuration."
+        )
     if role not in ROLES or language not in LANGUAGES:
         raise ActionRefused(f"A printer has a role ({', '.join(ROLES)}) and a language ({', '.join(LANGUAGES)}).")
     name = told.get("name", "").strip()
     if len(name) > 100 or not name.isprintable():
         raise ActionRefused("A printer's name has at most 100 printable characters.")
     return PrinterCard(printer_id, host, port, language, role, name)
+
+
+def is_near(host: str) -> bool:
+    """Whether this is an address of a private network: a page sends nothing to this machine itself nor to the internet."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _NEAR)
 
 
 def network_of(text: str) -> str:

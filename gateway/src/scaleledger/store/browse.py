@@ -1,10 +1,12 @@
 """Questions in SQL that can read what may be shown, change nothing, and never take long.
 
 Each question gets a connection of its own that is read-only to SQLite, to its own pragma and to an authorizer that knows four
-kinds of action; it has a second, a megabyte and a thousand rows. Secrets are left out by table and by column.
+kinds of action; it has a second, a megabyte and a thousand rows. Secrets are left out by table and by column. Only functions
+whose work grows no faster than their text are known: within one call SQLite looks at no clock.
 """
 
 import asyncio
+import mmap
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -24,8 +26,19 @@ CELL_CHARACTERS_MAX = 2000
 SECONDS_MAX = 1.0
 SQL_CHARACTERS_MAX = 20_000
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-_FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "writefile", "readfile", "edit", "fts3_tokenizer", "randomblob"})
-_STEPS = 1000  # of SQLite's machine between two looks at the time
+_FUNCTIONS = frozenset({
+    "->", "->>", "abs", "acos", "asin", "atan", "atan2", "avg", "ceil", "ceiling", "changes", "char", "coalesce", "cos",
+    "count", "cume_dist", "current_date", "current_time", "current_timestamp", "date", "datetime", "degrees", "dense_rank",
+    "exp", "first_value", "floor", "format", "glob", "group_concat", "hex", "ifnull", "iif", "json", "json_array_length",
+    "json_extract", "json_quote", "json_type", "json_valid", "julianday", "lag", "last_value", "lead", "length", "like",
+    "likelihood", "likely", "ln", "log", "log10", "log2", "lower", "max", "min", "mod", "nth_value", "ntile", "nullif",
+    "octet_length", "percent_rank", "pi", "pow", "power", "printf", "quote", "radians", "random", "rank", "round",
+    "row_number", "sign", "sin", "sqrt", "strftime", "string_agg", "substr", "substring", "sum", "tan", "time", "timediff",
+    "total", "trunc", "typeof", "unicode", "unixepoch", "unlikely", "upper", "zeroblob",
+})  # fmt: skip
+_STEPS = 1000  # of SQLite's machine between two looks at the time and at the memory
+_MEMORY_BYTES_MAX = 64_000_000
+_MEMORY = Path("/proc/self/statm")
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_LENGTH: 1_000_000,
@@ -99,12 +112,26 @@ class Browser:
         except sqlite3.Error as error:
             raise QueryRefused(f"The database cannot be read: {error}") from error
         try:
-            connection.set_progress_handler(lambda: time.monotonic() - began > SECONDS_MAX, _STEPS)
+            most = _memory_bytes() + _MEMORY_BYTES_MAX
+
+            def is_too_much() -> bool:
+                return time.monotonic() - began > SECONDS_MAX or _memory_bytes() > most
+
+            connection.set_progress_handler(is_too_much, _STEPS)
             return _answer(connection.execute(sql, arguments), began, rows_max)
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
             raise QueryRefused(_words(error)) from error
         finally:
             connection.close()
+
+
+def _memory_bytes() -> int:
+    """What this program holds of the machine's memory; 0 where the system does not say."""
+    try:
+        with _MEMORY.open("rb", buffering=0) as file:
+            return int(file.read(100).split()[1]) * mmap.PAGESIZE
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -129,7 +156,7 @@ def _authorize(action: int, first: str | None, second: str | None, _: str | None
             return sqlite3.SQLITE_DENY
         if ((first or "").lower(), (second or "").lower()) in BLANK:
             return sqlite3.SQLITE_IGNORE
-    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORBIDDEN_FUNCTIONS:
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in _FUNCTIONS:
         return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK
 
@@ -163,7 +190,8 @@ def _words(error: Exception) -> str:
     said = str(error)
     if said == "interrupted":
         return (
-            f"This took longer than {SECONDS_MAX:g} s and was stopped. Ask for less, as with LIMIT or a range of seq."
+            f"This took longer than {SECONDS_MAX:g} s, or too much memory, and was stopped. Ask for less, as with LIMIT or a "
+            "range of seq."
         )
     if "not authorized" in said or "prohibited" in said:
         return f"Only reading is allowed here, and nothing that holds a secret ({said})."

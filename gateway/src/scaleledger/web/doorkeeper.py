@@ -1,7 +1,7 @@
 """Lets people in: the first by the setup code, the others by name and password, programs by a token.
 
-The setup code is made when no login exists, told to whoever can read the gateway's log or its data folder, and gone after use
-or after five wrong guesses, when another one takes its place.
+The setup code is made when no login exists, told to whoever can read the gateway's log or its data folder, and gone after use.
+Five wrong guesses, or a quarter of an hour, make it worthless, and another one takes its place.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ log = get_logger()
 
 SETUP_FILE = "setup-code"
 SETUP_TRIES = 5
+SETUP_S = 900.0
 LOGINS_MAX = 50
 TOKENS_MAX = 50
 NAME_CHARACTERS_MAX = 50
@@ -67,11 +68,12 @@ class Doorkeeper:
         self, shelf: LoginShelf, folder: Path, monotonic: Callable[[], float], lifetime_s: float = 43_200.0
     ) -> None:
         self._shelf, self._file = shelf, folder / SETUP_FILE
+        self._monotonic = monotonic
         self._attempts = Attempts(monotonic)
         self.sessions = Sessions(monotonic, lifetime_s)
         self._people: dict[str, Person] = {}
         self._tokens: dict[str, Token] = {}
-        self._code, self._tries = "", 0
+        self._code, self._tries, self._code_until = "", 0, 0.0
         self._change = asyncio.Lock()
 
     @property
@@ -98,12 +100,24 @@ class Doorkeeper:
         else:
             self._file.unlink(missing_ok=True)
 
+    def renew_code(self) -> bool:
+        """Make another setup code, and tell it, if the present one is too old. Call when somebody opens the setup page."""
+        if not self.needs_setup or self._monotonic() < self._code_until:
+            return False
+        self._make_code()
+        return True
+
     async def set_up(self, address: str, code: str, name: str, password: str) -> str:
         """Make the first login with the setup code; returns what the cookie holds. Raises Refused."""
         self._may_try(address)
         async with self._change:
             if not self.needs_setup:
                 raise Refused("This gateway is set up already. Log in with a name and a password.")
+            if self.renew_code():
+                minutes = int(SETUP_S // 60)
+                raise Refused(
+                    f"A setup code is good for {minutes} minutes. A new one is in the gateway's log and in {self._file}."
+                )
             typed = code.strip().upper().replace(" ", "").replace("-", "").translate(_MISTAKEN)
             if not same(typed, self._code.replace("-", "")):
                 self._attempts.failed(address)
@@ -217,7 +231,7 @@ class Doorkeeper:
     def _make_code(self) -> None:
         groups, size = _CODE
         self._code = "-".join("".join(secrets.choice(CLAIM_CHARACTERS) for _ in range(size)) for _ in range(groups))
-        self._tries = 0
+        self._tries, self._code_until = 0, self._monotonic() + SETUP_S
         with suppress(OSError):  # a full disk: the log has it all the same
             self._file.unlink(missing_ok=True)
             fd = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

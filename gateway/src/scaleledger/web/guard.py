@@ -190,16 +190,21 @@ def _check_origin(scope: Any, told: _Told) -> None:
     origin, site = told.one(b"origin"), told.one(b"sec-fetch-site")
     if origin is None or site is None:
         raise Turned(403, "This request says twice where it comes from.")
-    if origin:
-        secure = scope["scheme"] in {"https", "wss"}
-        parts = urlsplit(origin)
-        if parts.netloc.lower() != (told.one(b"host") or "").lower() or (parts.scheme == "https") is not secure:
-            raise Turned(403, "This request comes from a page of another place.")
+    if origin and not _is_ours(origin, told.one(b"host") or "", secure=scope["scheme"] in {"https", "wss"}):
+        raise Turned(403, "This request comes from a page of another place.")
     unsafe = told.is_write or told.is_socket
     if unsafe and site not in {"", "same-origin"}:
         raise Turned(403, "This request comes from a page of another place.")
     if unsafe and not origin and not told.one(b"authorization"):
         raise Turned(403, "This request does not say which page it comes from.")
+
+
+def _is_ours(origin: str, host: str, *, secure: bool) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.netloc.lower() == host.lower() and (parts.scheme == "https") is secure
 
 
 def _check_content(told: _Told) -> None:

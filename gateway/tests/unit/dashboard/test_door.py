@@ -99,7 +99,9 @@ def test_two_hosts_are_none(served):
         assert b"200" not in connection.recv(100).split(b"\r\n")[0]
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://[", "//[::1", "https://127.0.0.1", "http://127.0.0.1:1"]
+)
 def test_a_page_of_another_place_can_write_nothing_even_with_the_cookie_and_the_token(served, admin, origin):
     told = {"csrf": csrf_of(admin), "name": "mallory", "password": PASSWORD, "role": "admin"}
     answer = admin.post("/account/logins", data=told, headers={"origin": origin})

@@ -97,7 +97,14 @@ def test_the_api_describes_itself_behind_the_login_only(served, admin):
 
 def test_a_program_with_a_token_orders_a_print_and_sees_what_becomes_of_it(served, admin):
     added = post(
-        admin, "/printers", "/printers", printer="label-1", host="127.0.0.1", port="9", role="meat_cut", language="tspl"
+        admin,
+        "/printers",
+        "/printers",
+        printer="label-1",
+        host="10.255.255.1",
+        port="9",
+        role="meat_cut",
+        language="tspl",
     )
     assert added.headers["location"] == "/printers?done=added"
     shown = post(admin, "/account/tokens", name="label program", role="admin").text
@@ -131,15 +138,46 @@ def test_a_program_with_a_token_orders_a_print_and_sees_what_becomes_of_it(serve
 
 
 def test_a_printer_that_cannot_be_one_and_a_foreign_network_are_refused_in_words(admin):
-    for told in (
-        {"printer": "a b"},
-        {"printer": "p", "host": "http://x", "port": "9100"},
-        {"printer": "p", "host": "x", "port": "0"},
-    ):
-        assert post(admin, "/printers", "/printers", **told).status_code == 422
+    good = {"printer": "p", "host": "10.0.0.9", "port": "9100", "role": "meat_cut", "language": "tspl"}
+    beyond = ("127.0.0.1", "localhost", "::1", "169.254.169.254", "8.8.8.8", "0.0.0.0", "::ffff:127.0.0.1", "x.example")
+    for told in ({"printer": "a b"}, {"port": "0"}, *({"host": host} for host in ("http://10.0.0.9", *beyond))):
+        answer = post(admin, "/printers", "/printers", **good | told)
+        assert answer.status_code == 422, told
+        assert "printer" in answer.text
+    assert 'name="printer" value="p"' not in admin.get("/printers").text
     for network in ("8.8.8.0/24", "10.0.0.0/8", "hello"):
         assert "not" in post(admin, "/printers/discover", "/printers", network=network).text
         assert post(admin, "/printers/discover", "/printers", network=network).status_code == 422
+
+
+def test_a_stream_of_a_program_ends_with_its_token(served, admin):
+    shown = post(admin, "/account/tokens", name="screen", role="viewer").text
+    token = shown.split('<pre id="token">')[1].split("<")[0]
+    with (
+        served.client(authorization=f"Bearer {token}") as program,
+        program.stream("GET", "/live/stream") as stream,
+    ):
+        lines = stream.iter_lines()
+        assert next(lines).startswith("data:")
+        post(admin, "/account/tokens/remove", name="screen")
+        assert sum(1 for _ in lines) < 100
+
+
+def test_a_body_that_no_text_can_be_made_of_is_refused_and_is_no_fault_of_ours(served, admin):
+    headers = {"content-type": "application/json", "x-csrf-token": csrf_of(admin)}
+    half, deep = rb'"\ud800"', b"[" * 100_000
+    for path, body in (
+        ("/api/database/query", b'{"sql": ' + half + b"}"),
+        ("/api/database/query", b'{"sql": NaN}'),
+        ("/api/database/query", b'{"sql": "SELECT 1", "more": ' + half + b"}"),
+        ("/api/database/query", deep),
+        ("/api/print-jobs", b'{"prnContent": ' + half + b', "targetRole": "meat_cut"}'),
+        ("/api/print-jobs", b'{"prnContent": "x", "targetPrinter": ' + half + b"}"),
+        ("/api/print-jobs", b'{"prnContent": "x", "targetPrinter": "p", "globalJobId": ' + half + b"}"),
+    ):
+        answer = admin.post(path, content=body, headers=headers)
+        assert 400 <= answer.status_code < 500, (path, body[:60], answer.status_code)
+        assert len(answer.content) < 1000, "what was sent is not sent back"
 
 
 def test_the_live_stream_gives_values_and_ends_with_the_login(served, admin):

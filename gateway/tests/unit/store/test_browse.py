@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import mmap
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +92,53 @@ async def test_each_known_attack_is_refused_and_leaves_nothing_behind(browser, f
 async def test_tables_with_secrets_cannot_be_reached_by_any_way_round(browser, sql):
     with pytest.raises(QueryRefused):
         await browser.ask(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT instr(hex(zeroblob(499999)), hex(zeroblob(249999)) || '1')",
+        "SELECT replace(hex(zeroblob(499999)), hex(zeroblob(249999)) || '1', '')",
+        "SELECT trim(hex(zeroblob(40000)), replace(hex(zeroblob(40000)), '0', '1') || '0')",
+        "SELECT json_patch('{}', '{}')",
+        "SELECT randomblob(10)",
+    ],
+)
+async def test_no_function_is_known_that_could_work_for_long_within_one_call(browser, sql):
+    began = time.monotonic()
+    with pytest.raises(QueryRefused, match="not authorized"):
+        await browser.ask(sql)
+    assert time.monotonic() - began < 5
+
+
+async def test_the_functions_that_one_needs_are_there(browser):
+    sql = (
+        "SELECT count(*), sum(seq), max(lower(station)), group_concat(seq, '+'), strftime('%Y', 0, 'unixepoch'),"
+        " json_extract('{\"a\": 1}', '$.a'), substr('abc', 2), station LIKE 'x%', round(1.25, 1) FROM weighing_records"
+    )
+    assert (await browser.ask(sql)).rows[0][:2] == ("3", "6")
+
+
+async def test_a_question_takes_no_memory_that_the_line_needs(browser):
+    def held():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before, most = held(), 0
+
+    async def watch():
+        nonlocal most
+        while True:
+            most = max(most, held() - before)
+            await asyncio.sleep(0.005)
+
+    watching = asyncio.ensure_future(watch())
+    large = (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c LIMIT 90000) SELECT zeroblob(20000) z, x FROM c"
+    )
+    with pytest.raises(QueryRefused, match="memory"):
+        await browser.ask(f"{large} ORDER BY z, x DESC")
+    watching.cancel()
+    assert most < 128_000_000
 
 
 async def test_the_access_token_reads_as_null_even_in_a_condition(browser):

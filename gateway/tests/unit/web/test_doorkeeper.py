@@ -6,7 +6,7 @@ import pytest
 
 from scaleledger.web.access import Access
 from scaleledger.web.attempts import ADDRESSES_MAX, FREE_TRIES, PAUSE_S, STRANGERS_AT_ONCE, Attempts
-from scaleledger.web.doorkeeper import SETUP_FILE, SETUP_TRIES, Doorkeeper, Refused
+from scaleledger.web.doorkeeper import SETUP_FILE, SETUP_S, SETUP_TRIES, Doorkeeper, Refused
 from scaleledger.web.sessions import IDLE_S, SESSIONS_MAX, Sessions
 
 HERE, OFFICE = "127.0.0.1", "192.168.1.7"
@@ -84,13 +84,30 @@ async def test_the_setup_code_is_private_works_once_and_is_gone_then(door, tmp_p
 async def test_five_wrong_codes_make_another_one(door, tmp_path, time):
     first = code(tmp_path)
     for _ in range(SETUP_TRIES):
-        time.now += PAUSE_S[1]
+        time.now += PAUSE_S[0]
         with pytest.raises(Refused):
             await door.set_up(HERE, "0000-0000-0000", "ayse", PASSWORD)
     assert code(tmp_path) != first
     time.now += PAUSE_S[1]
     with pytest.raises(Refused, match="not the setup code"):
         await door.set_up(HERE, first, "ayse", PASSWORD)
+
+
+async def test_a_setup_code_is_worthless_after_a_quarter_of_an_hour_and_the_next_one_is_told(door, tmp_path, time):
+    first = code(tmp_path)
+    time.now += SETUP_S - 1
+    assert not door.renew_code()
+    time.now += 1
+    with pytest.raises(Refused, match="15 minutes"):
+        await door.set_up(HERE, first, "ayse", PASSWORD)
+    second = code(tmp_path)
+    time.now += SETUP_S
+    assert door.renew_code(), "who opens the page later finds a fresh one"
+    assert len({first, second, code(tmp_path)}) == 3
+    assert await set_up(door, tmp_path)
+    time.now += SETUP_S
+    assert not door.renew_code()
+    assert not (tmp_path / SETUP_FILE).exists()
 
 
 @pytest.mark.parametrize("wrong", ["short", "", "x" * 201])

@@ -78,7 +78,10 @@ source.addEventListener("message", (message) => {
   for (const live of JSON.parse(message.data)) show(live, now);
 });
 source.addEventListener("full", () => { source.close(); link.textContent = "too many people are watching; load this page again later"; });
-source.addEventListener("error", () => { link.textContent = "no connection to the gateway; trying again"; });
+source.addEventListener("error", () => {
+  const over = source.readyState === EventSource.CLOSED;
+  link.textContent = over ? "ended; load this page again" : "no connection to the gateway; trying again";
+});
 
 setInterval(() => {
   const now = performance.now();
