@@ -12,8 +12,7 @@ A record that is offered alone and fails again and again, while nothing is known
 ever offered alone: neither one record nor an hour of outage holds up what comes after it. Only a delivery that was begun
 after the last failure ends the trouble. All state changes in `run`'s own task.
 
-Where order matters (`in_order`, with one batch under way), a record that is to be retried is not late: the link waits as a
-whole and goes on with that very record, so nothing passes it. Only one that comes back ORDER_TRIES times lets others pass.
+Where order matters, the uplink itself keeps it: what must not pass another record comes back as RETRY.
 """
 
 import asyncio
@@ -35,7 +34,6 @@ log = get_logger()
 
 SWEEP_INTERVAL_S = 5.0
 LATE_MAX = 1000  # so many records waiting by themselves stop the cursor
-ORDER_TRIES = 10
 ALONE_MAX = 3  # failures of one record offered alone, after which the others go first
 
 
@@ -95,7 +93,6 @@ class Forwarder:
         clock: Clock,
         rng: random.Random,
         sweep_interval_s: float = SWEEP_INTERVAL_S,
-        in_order: bool = False,
     ) -> None:
         self._uplink, self._outbox, self._clock, self._rng = uplink, outbox, clock, rng
         self._sweep_interval_s = sweep_interval_s
@@ -103,8 +100,6 @@ class Forwarder:
         self._cursor, self._seen, self._more, self._swept_s = 0, 0, True, -math.inf
         self._late: dict[int, _Late] = {}
         self._alone: tuple[int, int] = (0, 0)  # seq, failures in a row
-        self._in_order = in_order
-        self._held: tuple[int, int] = (0, 0)  # seq, retries in a row
         self._receipt: Receipt | None = None
         self._nudge = asyncio.Event()
         self._flights: dict[asyncio.Task[list[ItemOutcome]], _Flight] = {}
@@ -278,7 +273,7 @@ class Forwarder:
         """A record offered alone failed; it may be the record, it may be the link."""
         self._alone = (seq, self._alone[1] + 1 if self._alone[0] == seq else 1)
         late = self._late.get(seq)
-        if late is None and self._alone[1] >= (ORDER_TRIES if self._in_order else ALONE_MAX):
+        if late is None and self._alone[1] >= ALONE_MAX:
             late = self._late[seq] = _Late(Backoff(self._rng))
         if late is not None:
             late.suspect = True
@@ -286,13 +281,10 @@ class Forwarder:
 
     def _succeed(self, flight: _Flight, outcomes: list[ItemOutcome]) -> None:
         now_s = self._clock.monotonic()
-        held = self._holds_up(outcomes)
-        if flight.round == self._trouble.round and not held:
+        if flight.round == self._trouble.round:
             self._trouble.end()
         for outcome in outcomes:
             if outcome.outcome is Outcome.RETRY:
-                if held:
-                    continue
                 late = self._late.setdefault(outcome.seq, _Late(Backoff(self._rng)))
                 late.due_s = now_s + late.backoff.next_s()
             else:
@@ -302,18 +294,6 @@ class Forwarder:
             log.info("net.delivered", uplink=self._uplink.name, count=len(acked), upto=acked[-1])
         uuids = {r.seq: r.uuid for r in flight.batch.records}
         self._tell_refused(outcomes, uuids)
-
-    def _holds_up(self, outcomes: list[ItemOutcome]) -> bool:
-        """Whether the others wait for a record of these that is to be retried; the link then begins again with it."""
-        seq = next((o.seq for o in outcomes if o.outcome is Outcome.RETRY), 0)
-        if not self._in_order or not seq:
-            return False
-        self._held = (seq, self._held[1] + 1 if self._held[0] == seq else 1)
-        if self._held[1] > ORDER_TRIES:
-            return False
-        self._rewind(seq)
-        self._begin_trouble("net.link_error", LinkError(f"record {seq} was not answered; what follows waits for it"))
-        return True
 
     def _tell_refused(self, outcomes: list[ItemOutcome], uuids: dict[int, str]) -> None:
         for refused in (o for o in outcomes if o.outcome is Outcome.QUARANTINE):

@@ -75,8 +75,8 @@ async def add_cloud(ground: Ground) -> CloudParts | None:
         clock=ground.clock,
         rng=ground.rng,
         sweep_interval_s=section.sweep_interval_s,
-        in_order=True,
     )
+    cloud.retry = forwarder.retry_now
     line.links += [batches.link, lambda up: forwarder.retry_now() if up else None]
     ground.devices.hears.append(line.tell)
     for name, run in (

@@ -1,60 +1,29 @@
-"""Where order matters: nothing passes a record that is to be retried, and one that is refused for good costs nothing."""
+"""One batch at a time: what is refused for good, or is never answered, costs the others nothing, and the order stays."""
 
 import asyncio
+import json
 import random
 from contextlib import asynccontextmanager
 
+import httpx2
+
+from fakes.carnitrack_cloud import MemoryShelf
 from fakes.memory_uplink import MemoryUplink
 from fakes.outbox import MemoryOutbox
+from fakes.plant_records import event_uuid, scale_event
 from fakes.virtual_clock import LoopClock, running, virtual
-from scaleledger.app.forwarder import ORDER_TRIES, Forwarder
+from scaleledger.app.forwarder import Forwarder
 from scaleledger.domain.delivery import Outcome
 from scaleledger.domain.errors import LinkError
+from scaleledger.domain.offline import ONLINE
+from scaleledger.uplinks.carnitrack.resources import CloudSettings
+from scaleledger.uplinks.carnitrack.rest import RestCloud
 
 
 @asynccontextmanager
 async def forwarding(uplink, outbox):
-    async with running(Forwarder(uplink, outbox, clock=LoopClock(), rng=random.Random(1), in_order=True)):
+    async with running(Forwarder(uplink, outbox, clock=LoopClock(), rng=random.Random(1))):
         yield
-
-
-class Unanswered:
-    """Answers a batch up to a record of `times`, so many times each, and nothing after it; remembers in which order it took."""
-
-    def __init__(self, times):
-        self.left = dict(times)
-        self.held = []
-        self.cut_s = None
-
-    def __call__(self, seq):
-        now_s = asyncio.get_running_loop().time()
-        if self.left.get(seq):
-            self.left[seq] -= 1
-            self.cut_s = now_s
-        if self.cut_s == now_s:
-            return Outcome.RETRY
-        self.held.append(seq)
-        return Outcome.ACKED
-
-
-@virtual
-async def test_nothing_passes_a_record_that_is_to_be_retried():
-    outbox, judge = MemoryOutbox(100), Unanswered({13: 3, 14: 1, 50: ORDER_TRIES})
-    async with forwarding(MemoryUplink(judge, in_flight_limit=1), outbox):
-        await outbox.settled()
-    assert judge.held == list(range(1, 101))
-
-
-@virtual
-async def test_only_a_record_that_is_never_answered_lets_the_others_pass():
-    outbox, judge = MemoryOutbox(30), Unanswered({5: 10_000})
-    uplink = MemoryUplink(judge, in_flight_limit=1)
-    async with forwarding(uplink, outbox):
-        while len(outbox.owed) > 1:
-            await asyncio.sleep(1)
-    assert outbox.owed == [5]
-    first = [batch[0] for _, batch in uplink.offered]
-    assert first[1 : ORDER_TRIES + 1] == [5] * ORDER_TRIES, "others passed it too early"
 
 
 @virtual
@@ -108,3 +77,57 @@ async def test_a_lost_link_ends_in_the_same_order():
     async with forwarding(MemoryUplink(judge, in_flight_limit=1), outbox):
         await outbox.settled()
     assert order == list(range(1, 41))
+
+
+class ChokesOn:
+    """A cloud over REST that fails at every body with one event in it; remembers when it took each of the others."""
+
+    def __init__(self, event_id):
+        self.event_id, self.taken = event_id, {}
+
+    def __call__(self, request):
+        if request.url.path.endswith("/register"):
+            return self.said(200, {"edgeId": "0192f0c1-7a00-7000-8000-000000000001", "siteId": "s", "config": {}})
+        if "/events" not in request.url.path:
+            return self.said(200, {})
+        body = json.loads(request.content)
+        ids = [event["localEventId"] for event in body.get("events", [body])]
+        if self.event_id in ids:
+            return self.said(500, {})
+        results = [{"localEventId": each, "cloudEventId": "c", "status": "accepted"} for each in ids]
+        for each in ids:
+            self.taken.setdefault(each, asyncio.get_running_loop().time())
+        return self.said(200, {"results": results} if "events" in body else results[0])
+
+    @staticmethod
+    def said(status, body):
+        async def stream():
+            yield json.dumps(body).encode()
+
+        return httpx2.Response(status, content=stream(), headers={"content-type": "application/json"})
+
+
+@virtual
+async def test_an_event_that_the_cloud_always_fails_at_holds_up_no_scale_for_more_than_a_minute():
+    cloud, outbox, weighed_s = ChokesOn(event_uuid(30)), MemoryOutbox(), {}
+    uplink = RestCloud(
+        CloudSettings("http://cloud.test", ""), MemoryShelf(), lambda _: ONLINE, transport=httpx2.MockTransport(cloud)
+    )
+    forwarder = Forwarder(uplink, outbox, clock=LoopClock(), rng=random.Random(1))
+    uplink.retry = forwarder.retry_now
+    link = asyncio.create_task(uplink.run(lambda _: None, lambda _: None))
+    async with running(forwarder):
+        for n in range(1, 401):
+            outbox.append(scale_event(n, f"SCALE-0{n % 3 + 1}"))
+            weighed_s[event_uuid(n)] = asyncio.get_running_loop().time()
+            await asyncio.sleep(1)
+        await asyncio.sleep(60)
+    link.cancel()
+    await asyncio.wait({link})
+    await uplink.close()
+    assert outbox.owed == [30]
+    waited_s = [cloud.taken[each] - since_s for each, since_s in weighed_s.items() if each != cloud.event_id]
+    assert max(waited_s) < 60
+    for scale in range(3):
+        mine = [event_uuid(n) for n in range(1, 401) if n % 3 == scale and n != 30]
+        assert sorted(mine, key=lambda each: (cloud.taken[each], each)) == mine
