@@ -70,9 +70,10 @@ class Orm:
         """Await `work` where Tortoise finds this connection. Raises StoreError when the database refuses.
 
         Whoever is cancelled meanwhile waits until the work has ended: cut short between BEGIN and COMMIT, it would leave the
-        one connection inside a transaction, for everybody.
+        one connection inside a transaction, for everybody. Each work has its own copy of the context, as Tortoise keeps there
+        which transaction it is in: shared, what others write meanwhile would be undone with a transaction that fails.
         """
-        task = asyncio.get_running_loop().create_task(work, context=self._context)
+        task = asyncio.get_running_loop().create_task(work, context=self._context.copy())
         try:
             return await asyncio.shield(task)
         except BaseORMException as error:
