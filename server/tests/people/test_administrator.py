@@ -6,6 +6,8 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from server_processes import ServerProcess
+
 
 def test_it_works(db, capsys):
     call_command("administrator", "--name", "kim")
@@ -52,3 +54,13 @@ def test_a_lost_authenticator_is_forgotten(db):
     assert not TOTPDevice.objects.exists()
     with pytest.raises(CommandError):
         call_command("administrator", "--name", "lee", "--forget-second-factor")
+
+
+def test_an_administrator_may_be_made_while_the_server_first_starts(tmp_path):
+    """The tutorial's first two commands, from two terminals: one makes the tables, the other waits."""
+    server = ServerProcess(tmp_path)
+    server.begin()
+    made = server.command("administrator", "--name", "kim", check=False)
+    server.wait()
+    assert made.returncode == 0, made.stderr
+    assert server.stop()[0] == 0
