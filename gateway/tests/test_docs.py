@@ -165,7 +165,7 @@ def words_of(line):
     words = shlex.split(line, comments=True)
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         words.pop(0)
-    return words
+    return words[: words.index(">")] if ">" in words else words
 
 
 def is_of_the_server(words):
