@@ -10,7 +10,7 @@ import logging
 import random
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +26,7 @@ RETRY_S = (1.0, 30.0)
 CONNECTIONS_MAX = 200
 PER_ADDRESS_MAX = 32
 HEADERS_S = 10.0
+ACCEPT_AGAIN_S = 0.5
 DRAIN_S = 1
 BACKLOG = 64
 
@@ -94,11 +95,64 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its signals, and with one tick a second instead of ten."""
+    """Uvicorn without its signals, with one tick a second instead of ten, and with a place to be had before TLS is spoken.
+
+    A stranger that connects and says nothing would else hold a file of this process for a minute, as often as it likes, until
+    none were left for the scales.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._leaving = asyncio.Event()
+        self._work: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections at these sockets."""
+        self.servers = []
+        for sock in sockets or ():
+            self._begin(self._take(sock))
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, then end what is under way."""
+        if self._work:
+            for task in self._work:
+                task.cancel()
+            await asyncio.wait(self._work)
+        await super().shutdown(sockets)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _take(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(sock)
+            except OSError:  # the peer left already, or the process has no file left
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            if _Patience.enter(peer[0]):
+                self._begin(self._greet(connection, peer[0]))
+            else:
+                connection.close()
+
+    async def _greet(self, connection: socket.socket, peer: str) -> None:
+        config = self.config
+        protocol = _Patience(config, self.server_state, self.lifespan.state)
+        protocol.peer = peer
+        limit_s = HEADERS_S if config.ssl else None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol, connection, ssl=config.ssl, ssl_handshake_timeout=limit_s
+            )
+        except OSError:  # it spoke no TLS, or not in time
+            connection.close()
+        finally:
+            if not protocol.is_met:
+                _Patience.give_back(peer)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -119,26 +173,36 @@ class _Server(uvicorn.Server):
 
 
 class _Patience(H11Protocol):
-    """A connection that must say its request in time; one address has only so many."""
+    """A connection that must say its request in time; one address has only so many, and all together have."""
 
     _counts: ClassVar[Counter[str]] = Counter()
-    _peer = ""
     _deadline: asyncio.TimerHandle | None = None
+    peer = ""
+    is_met = False
+
+    @classmethod
+    def enter(cls, peer: str) -> bool:
+        """Whether there is a place for one more connection of this address; it is taken then."""
+        if cls._counts[peer] >= PER_ADDRESS_MAX or cls._counts.total() >= CONNECTIONS_MAX:
+            return False
+        cls._counts[peer] += 1
+        return True
+
+    @classmethod
+    def give_back(cls, peer: str) -> None:
+        """A place is free again."""
+        cls._counts[peer] -= 1
+        if cls._counts[peer] <= 0:
+            del cls._counts[peer]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._peer = self.client[0] if self.client else ""
-        self._counts[self._peer] += 1
-        if self._counts[self._peer] > PER_ADDRESS_MAX:
-            transport.abort()
-        else:
-            self._arm()
+        self.is_met = True
+        self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        self._counts[self._peer] -= 1
-        if self._counts[self._peer] <= 0:
-            del self._counts[self._peer]
+        self.give_back(self.peer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

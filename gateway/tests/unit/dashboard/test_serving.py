@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import httpx2
 
@@ -70,6 +71,28 @@ def test_strangers_that_say_nothing_are_hung_up_on_and_others_are_served_meanwhi
             for one in held:
                 one.close()
         assert httpx2.get(f"{served.url}/healthz").status_code == 200
+
+
+def test_strangers_that_speak_no_tls_hold_no_more_files_than_there_are_places(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "HEADERS_S", 2.0)
+    with ServedGateway(tmp_path, dashboard='address = "0.0.0.0:0"') as served:
+        served.scheme = "https"
+        before = _files()
+        held = [socket.create_connection(("127.0.0.1", served.port), timeout=10) for _ in range(120)]
+        try:
+            assert all(_hung_up(one) for one in held[server.PER_ADDRESS_MAX :])
+            assert _files() - before <= len(held) + server.PER_ADDRESS_MAX
+            assert all(_hung_up(one) for one in held[: server.PER_ADDRESS_MAX]), "and nobody keeps a place for long"
+        finally:
+            for one in held:
+                one.close()
+        trust = ssl.create_default_context(cafile=served.data / tls.CERTIFICATE)
+        with httpx2.Client(verify=trust) as client:
+            assert client.get(f"{served.url}/healthz").status_code == 200
+
+
+def _files():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def _hung_up(connection):
