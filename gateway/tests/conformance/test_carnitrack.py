@@ -564,3 +564,16 @@ async def test_a_soak_with_faults_loses_nothing_doubles_nothing_and_keeps_each_s
         assert set(c.books.accepted.values()) == {1}
         for ids in c.books.order.values():
             assert ids == sorted(ids)
+
+
+@way
+async def test_a_backlog_drains_at_hundreds_of_events_a_second_in_each_scales_order(way):
+    """Twenty a second, as where a timer sends fifty now and then, would take a hundred seconds."""
+    async with Connected(way) as c:
+        outbox = MemoryOutbox()
+        for n in range(1, 2_001):
+            outbox.append(scale_event(n, f"SCALE-{n % 7 + 1:02d}"))
+        forwarder = Forwarder(c.uplink, outbox, clock=LoopClock(), rng=random.Random(1))
+        async with running(forwarder):
+            await soon(lambda: not outbox.owed, within_s=10)
+        assert all(ids == sorted(ids) for ids in c.books.order.values())

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from fakes.carnitrack_cloud import CloudBooks, carnitrack_cloud
-from fakes.clouded_gateway import clouded_gateway, taken, until
+from fakes.clouded_gateway import CloudedGateway, clouded_gateway, taken, until
 
 WAYS = pytest.mark.parametrize("way", ["ws", "rest"])
 
@@ -159,3 +159,30 @@ async def test_a_start_goes_on_with_what_was_not_delivered_and_keeps_its_batch(t
         assert weights(taken(cloud)["SCALE-01"]) == [1_001, 1_002, 1_003, 1_004, 1_005]
         assert len({event["offlineBatchId"] for event in taken(cloud)["SCALE-01"][1:]}) == 1
         assert cloud.books.batches[0]["eventCount"] == 4
+
+
+@WAYS
+async def test_a_cloud_that_takes_every_connection_and_says_nothing_delays_no_scale(tmp_path, way):
+    """Where a registration waits for an answer of the cloud, the first OK comes after the cloud's time-out."""
+    held = []
+
+    async def listen(_, writer):
+        held.append(writer)
+
+    silent = await asyncio.start_server(listen, "127.0.0.1", 0)
+    address = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    gateway = CloudedGateway(tmp_path, f"{'ws' if way == 'ws' else 'http'}://{address}", f"http://{address}")
+    await gateway.start()
+    try:
+        await until(lambda: held)
+        scale = await gateway.scale("SCALE-01")
+        async with asyncio.timeout(4):
+            for _ in range(3):
+                await scale.prints()
+        await scale.hang_up()
+    finally:
+        await gateway.stop()
+        silent.close()
+        for writer in held:
+            writer.close()
+        await silent.wait_closed()

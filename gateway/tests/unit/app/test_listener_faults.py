@@ -1,6 +1,8 @@
 """What must not happen to an event: dropped, doubled, or acknowledged without being kept."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 from fakes.scale_hall import ASK, hall, line
 from scaleledger.domain.errors import LedgerError, StoreError, StoreFull
@@ -55,6 +57,21 @@ async def test_an_event_that_the_disk_refused_is_not_acknowledged_until_it_is_ke
         scale.send_lines(line())
         assert await scale.is_silent(0.1), "the second offer was refused too"
         await scale.oks(3)
+        assert len(await here.held()) == 1
+
+
+async def test_a_lock_that_another_program_holds_on_the_database_costs_time_and_no_event(tmp_path):
+    """Fault 30: theirs gave up at once, and answered the repeat with nothing kept."""
+    async with hall(tmp_path / "data") as here:
+        scale = await here.dial(b"SCALE-01")
+        [database] = (tmp_path / "data").glob("*.db")
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            scale.send_lines(line())
+            scale.send(ASK)
+            assert await scale.is_silent(0.3)
+            other.execute("ROLLBACK")
+        await scale.oks(2)
         assert len(await here.held()) == 1
 
 
