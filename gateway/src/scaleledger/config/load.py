@@ -24,6 +24,7 @@ from scaleledger.config.seeds import with_seed_names
 from scaleledger.domain.errors import ScaleLedgerError
 from scaleledger.domain.station import Mode
 from scaleledger.drivers import WITH_CARDS, open_driver
+from scaleledger.observe.log import SECRETS
 from scaleledger.transports import open_transport
 from scaleledger.wire import fields
 
@@ -100,7 +101,16 @@ def said_of(error: ErrorDetails, model: type[BaseModel] = StationSection) -> str
         return f"{key}: no such key" + (f"; did you mean {near[0]!r}?" if near else "")
     if error["type"] == "missing":
         return f"{key}: is required and missing"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')} (given: {repr(error['input'])[:GIVEN_CHARS_MAX]})"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')} (given: {_given(place, error['input'])})"
+
+
+def _given(place: list[str], value: object) -> str:
+    """A value as it may be told: no secret, and no list or table, which may hold one."""
+    if any(part in SECRETS for part in place):
+        return "a secret, which is not shown"
+    if isinstance(value, dict | list | tuple):
+        return "a table" if isinstance(value, dict) else "a list"
+    return repr(value)[:GIVEN_CHARS_MAX]
 
 
 def _place(error: ErrorDetails) -> list[str]:

@@ -74,6 +74,23 @@ def test_a_fault_names_file_key_and_neighbour(write, old, new, words):
         assert word in text
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        'type = "carnitrack"\nurl = "http://192.0.2.1"\napi_key = 90210355',
+        'type = "carnitrack"\nurl = "http://192.0.2.1"\napi_key = ["90210355"]',
+        'type = "carnitrack"\nurl = "http://192.0.2.1"\napi_key = { text = "90210355" }',
+        'type = "carnitrack"\nurl = { at = "http://192.0.2.1", key = "90210355" }',
+        'type = "carnitrack"\nurl = "http://192.0.2.1"\napi_kye = "90210355"',
+    ],
+)
+def test_a_fault_never_tells_a_secret(write, section):
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(GOOD + f"\n[[uplink]]\n{section}\n"))
+    assert "90210355" not in str(refused.value)
+    assert "uplink.1" in str(refused.value)
+
+
 def test_several_faults_are_all_told(write):
     with pytest.raises(ConfigError) as refused:
         load_config(write(GOOD.replace("data_dir", "datadir").replace("min_weight", "min_wight")))
