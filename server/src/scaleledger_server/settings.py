@@ -146,6 +146,8 @@ AUTH_PASSWORD_VALIDATORS = [
 DATA_UPLOAD_MAX_MEMORY_SIZE = limits.BODY_BYTES_MAX
 
 LANGUAGE_CODE = "en-us"
+LANGUAGES = [("en", "English"), ("tr", "Türkçe")]  # the phone page; the other pages speak English
+LOCALE_PATHS = [Path(__file__).parent / "shifts/locale"]  # before the words of the packages
 FORMAT_MODULE_PATH = "scaleledger_server.formats"
 USE_TZ = True
 TIME_ZONE = env.zone("SCALELEDGER_SERVER_TIME_ZONE", "UTC")

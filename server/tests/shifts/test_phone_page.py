@@ -39,16 +39,18 @@ def phone_at(browser, centre):
     """Opens a page on a phone of a person who is logged in; at the end nothing may have been wrong in the browser's eyes."""
     contexts, wrong = [], []
 
-    def open_page(scheme="light", path="/shifts/", size=PHONE):
-        context = browser.new_context(viewport=size, color_scheme=scheme, has_touch=True, is_mobile=True)
+    def open_page(scheme="light", path="/shifts/", size=PHONE, language="en-US"):
+        context = browser.new_context(
+            viewport=size, locale=language, color_scheme=scheme, has_touch=True, is_mobile=True
+        )
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
         page.goto(f"http://127.0.0.1:{centre.port}{path}")
-        page.get_by_label("Name").fill(PlantCentre.NAME)
-        page.get_by_label("Password").fill(PlantCentre.PASSWORD)
-        page.get_by_role("button", name="Log in").tap()
+        page.locator("#id_username").fill(PlantCentre.NAME)
+        page.locator("#id_password").fill(PlantCentre.PASSWORD)
+        page.locator("form .big").tap()
         return page
 
     yield open_page
@@ -232,3 +234,28 @@ def test_it_is_good_to_look_at_by_day_and_by_night(phone_at, edge):
     page.get_by_role("button", name="Pause").tap()
     expect(page.locator(".status")).to_have_text("Paused")
     kept(page, "phone-paused-dark")
+
+
+def test_a_turkish_phone_speaks_turkish_from_start_to_end(phone_at, edge):
+    page = phone_at(language="tr-TR")
+    expect(card(page, edge).locator(".standing")).to_have_text("Bağlı")
+    kept(page, "phone-scales-turkish")
+    card(page, edge).tap()
+    page.get_by_label("Küpe numarası").fill("TR 33 0009")
+    page.get_by_text("Dana", exact=True).tap()
+    kept(page, "phone-start-turkish")
+    page.get_by_role("button", name="Başlat").tap()
+    expect(page.locator(".status")).to_have_text("Çalışıyor")
+    told = edge.hear_type("session_started")
+    assert told["animalSpecies"] == "Calf", "what is told has no language"
+    cut(edge, told["cloudSessionId"], weightGrams=12345, productName="KUŞBAŞI", offlineMode=True)
+    expect(page.locator("#cuts .net")).to_have_text("12,345 kg")
+    expect(page.locator("#cuts time")).to_contain_text("bağlantısız tartıldı")
+    page.get_by_role("button", name="Bitir").tap()
+    expect(page.locator("dialog .summary")).to_have_text("1 parça, 12,345 kg")
+    kept(page, "phone-end-turkish")
+    page.get_by_role("button", name="İş tamamlandı").tap()
+    expect(page.locator(".status")).to_contain_text("Bitti")
+    expect(page.locator(".status")).to_contain_text("tamamlandı")
+    kept(page, "phone-ended-turkish")
+    assert fits(page)

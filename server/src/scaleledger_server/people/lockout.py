@@ -11,6 +11,7 @@ from time import time
 from typing import NamedTuple
 
 from django.core.cache import cache
+from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Locked(Exception):
     """Too many tries. `wait_s` whole seconds are left."""
 
     def __init__(self, wait_s: int) -> None:
-        super().__init__(f"Too many tries. Wait {wait_s} s and try again.")
+        super().__init__(_("Too many tries. Wait {seconds} s and try again.").format(seconds=wait_s))
         self.wait_s = wait_s
 
 

@@ -10,11 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin  # type: ignore[import-untyped]  # it ships no types
 
 from scaleledger_server.devices.admin import ConfirmingAdmin, Shown
 from scaleledger_server.devices.admin_stations import LINK
 from scaleledger_server.shifts import edges
-from scaleledger_server.shifts.models import Edge, Scale, Site
+from scaleledger_server.shifts.models import Edge, OfferedSpecies, Scale, Site
 
 
 def shown_site(site: Site) -> Shown:
@@ -123,3 +124,11 @@ class ScaleAdmin(NobodyMakesOne):
 
     def save_model(self, request: HttpRequest, obj: Scale, form: "ModelForm[Scale]", change: bool) -> None:  # noqa: ARG002, FBT001
         edges.name_scale(obj, obj.name)
+
+
+@admin.register(OfferedSpecies)
+class OfferedSpeciesAdmin(ModelAdmin):  # type: ignore[misc]
+    """The kinds of animals that the phone page offers, in their order."""
+
+    list_display = ["name", "place"]
+    list_editable = ["place"]

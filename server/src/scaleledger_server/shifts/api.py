@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.utils import check_csrf
@@ -27,12 +28,12 @@ def _operating(request: HttpRequest) -> Any:
     """The person who asks. Raises Refusal."""
     lacks = lacking(request.user)
     if lacks == "right":
-        raise Refusal(403, "no_right", "You may not operate scales. An administrator can allow it.")
+        raise Refusal(403, "no_right", _("You may not operate scales. An administrator can allow it."))
     if lacks:
-        raise Refusal(401, "login_needed", "Log in again.")
+        raise Refusal(401, "login_needed", _("Log in again."))
     if request.method == "POST":
         if check_csrf(request) is not None:
-            raise Refusal(403, "csrf", "This page is too old. Reload it.")
+            raise Refusal(403, "csrf", _("This page is too old. Reload it."))
         rates.spend("steps", str(request.user.pk), STEPS_PER_MINUTE)
     return request.user
 
@@ -159,7 +160,7 @@ def start(request: HttpRequest, asked: Start) -> HttpResponse:
     """The session, new or started by this very request before."""
     scale = queries.scale(asked.scale) if 0 < asked.scale < 2**63 else None
     if scale is None:
-        raise Refusal(404, "scale_unknown", "There is no such scale in use. Go back to the scales and look there.")
+        raise Refusal(404, "scale_unknown", _("There is no such scale in use. Go back to the scales and look there."))
     animal = services.Animal(asked.animal_tag, asked.animal_id, asked.species)
     session = services.start(scale, animal, request.user, timezone.now(), asked.session_id)
     return _answer(queries.session_shown(session))
@@ -170,7 +171,7 @@ def session(request: HttpRequest, session_id: UUID) -> HttpResponse:  # noqa: AR
     """The session as it stands."""
     found = queries.session(session_id)
     if found is None:
-        raise Refusal(404, "session_unknown", "There is no such session. Go back to the scales and look there.")
+        raise Refusal(404, "session_unknown", _("There is no such session. Go back to the scales and look there."))
     return _answer(queries.session_shown(found))
 
 

@@ -85,6 +85,21 @@ class Scale(models.Model):
         return self.name or self.device_id
 
 
+class OfferedSpecies(models.Model):
+    """A kind of animal that the phone page offers. While there is none, it offers those that most plants work on."""
+
+    name = models.CharField(max_length=100, unique=True)
+    place = models.PositiveSmallIntegerField(default=0, help_text="Lower ones are offered first.")
+
+    class Meta:
+        ordering = ["place", "name"]
+        verbose_name = "species offered"
+        verbose_name_plural = "species offered"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class WorkSession(models.Model):
     """Work on one animal at one scale. At most one that is not over per scale."""
 
@@ -117,7 +132,11 @@ class WorkSession(models.Model):
                 fields=["scale"], condition=~Q(status="ended"), name="one_session_under_way_per_scale"
             )
         ]
-        indexes = [models.Index(fields=["scale", "started_at"], name="session_by_scale_and_time")]
+        indexes = [
+            models.Index(fields=["scale", "started_at"], name="session_by_scale_and_time"),
+            models.Index(fields=["started_at"], name="session_by_start"),
+            models.Index(fields=["scale", "ended_at"], name="session_by_scale_and_end"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.animal_tag} at {self.scale}"

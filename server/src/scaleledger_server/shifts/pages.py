@@ -5,19 +5,24 @@ from uuid import UUID
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from scaleledger_server.shifts import queries
 from scaleledger_server.shifts.operators import OperatorLogin, for_operators
+from scaleledger_server.shifts.words import for_scripts, in_their_language
 
-SPECIES = ("Cattle", "Calf", "Pig", "Lamb", "Sheep", "Goat")
+SPECIES = (_("Cattle"), _("Calf"), _("Pig"), _("Lamb"), _("Sheep"), _("Goat"))
 
-login = LoginView.as_view(template_name="shifts/login.html", authentication_form=OperatorLogin, next_page="shifts")
+login = in_their_language(
+    LoginView.as_view(template_name="shifts/login.html", authentication_form=OperatorLogin, next_page="shifts")
+)
 
 
 @require_safe
+@in_their_language
 @for_operators
 @ensure_csrf_cookie
 def scales(request: HttpRequest) -> HttpResponse:
@@ -26,6 +31,7 @@ def scales(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@in_their_language
 @for_operators
 @ensure_csrf_cookie
 def scale(request: HttpRequest, scale_id: int) -> HttpResponse:
@@ -36,10 +42,11 @@ def scale(request: HttpRequest, scale_id: int) -> HttpResponse:
     working = queries.under_way([found]).get(found.pk)
     shown = queries.scale_shown(found, working, timezone.now())
     recent = queries.recent_animals()
-    return _page(request, "shifts/start.html", {"scale": shown, "recent": recent, "species": SPECIES})
+    return _page(request, "shifts/start.html", {"scale": shown, "recent": recent, "species": _offered()})
 
 
 @require_safe
+@in_their_language
 @for_operators
 @ensure_csrf_cookie
 def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
@@ -48,10 +55,24 @@ def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     if found is None:
         return _page(request, "shifts/gone.html", {"what": "session"}, status=404)
     shown = {"session": queries.session_shown(found), "started_at": found.started_at, "scale": found.scale}
+    shown["species"] = _species(found.animal_species)
     return _page(request, "shifts/session.html", shown)
 
 
+def _offered() -> list[tuple[str, str]]:
+    """What is kept, and what people read: the plant's own words, or the usual ones in their language."""
+    if own := queries.species():
+        return [(name, name) for name in own]
+    with translation.override("en"):
+        kept = [str(name) for name in SPECIES]
+    return list(zip(kept, map(str, SPECIES), strict=True))
+
+
+def _species(kept: str) -> str:
+    return dict(_offered()).get(kept, kept)
+
+
 def _page(request: HttpRequest, template: str, context: dict[str, object], status: int = 200) -> HttpResponse:
-    answer = render(request, template, context, status=status)
+    answer = render(request, template, {**context, "words": for_scripts()}, status=status)
     answer["Cache-Control"] = "no-store"
     return answer

@@ -9,14 +9,14 @@ from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 
 from scaleledger_server.devices.models import Gateway
-from scaleledger_server.shifts.models import Edge, Scale, SessionChange, WorkSession
+from scaleledger_server.shifts.models import Edge, OfferedSpecies, Scale, SessionChange, WorkSession
 
 SCALES_SHOWN_MAX = 500
 TAGS_OFFERED = 12
+SPECIES_OFFERED_MAX = 30
 TAGS_LOOKED_AT = 200
 ENDED_TOLD = timedelta(hours=24)
 ENDED_TOLD_MAX = 1_000
-_UNDER_WAY = ("pending", "active", "paused")
 
 
 def session(session_id: UUID) -> WorkSession | None:
@@ -33,9 +33,14 @@ def _scales() -> QuerySet[Scale]:
     return Scale.objects.filter(edge__gateway__status=Gateway.Status.ACTIVE).select_related("edge__site")
 
 
+def _going(sessions: QuerySet[WorkSession]) -> QuerySet[WorkSession]:
+    """Those that are not over, said as the index of them says it: however many are over, none of them is looked at."""
+    return sessions.exclude(status=WorkSession.Status.ENDED)
+
+
 def under_way(scales: Iterable[Scale]) -> dict[int, WorkSession]:
     """The session that is not over, by scale."""
-    found = WorkSession.objects.filter(scale__in=list(scales), status__in=_UNDER_WAY).select_related("operator")
+    found = _going(WorkSession.objects.filter(scale__in=list(scales))).select_related("operator")
     return {one.scale_id: one for one in found}
 
 
@@ -84,6 +89,11 @@ def session_shown(session: WorkSession) -> dict[str, Any]:
     }
 
 
+def species() -> list[str]:
+    """The kinds of animals that are offered; none when the plant has not said its own."""
+    return list(OfferedSpecies.objects.values_list("name", flat=True)[:SPECIES_OFFERED_MAX])
+
+
 def recent_animals() -> list[dict[str, str]]:
     """The ear tags of the newest sessions, each once, with the species said then."""
     newest = WorkSession.objects.order_by("-started_at").values_list("animal_tag", "animal_species")[:TAGS_LOOKED_AT]
@@ -103,7 +113,7 @@ def sessions_body(edge: Edge, device_ids: Collection[str] | None, now: datetime)
         mine = mine.filter(scale__device_id__in=list(device_ids))
     mine = mine.select_related("scale", "operator")
     changes = Prefetch("changes", SessionChange.objects.order_by("at", "pk"))
-    going = mine.filter(status__in=_UNDER_WAY).order_by("started_at", "pk").prefetch_related(changes)
+    going = _going(mine).order_by("started_at", "pk").prefetch_related(changes)
     over = mine.filter(ended_at__gt=now - ENDED_TOLD).order_by("-ended_at", "pk").prefetch_related(changes)
     ended = [{**session_body(one), **ended_body(one)} for one in over[:ENDED_TOLD_MAX]]
     return {"sessions": [session_body(one) for one in going], "ended": ended}

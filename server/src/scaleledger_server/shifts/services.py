@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scaleledger_server import notices
 from scaleledger_server.errors import Refusal
@@ -66,14 +67,16 @@ def _start(scale: Scale, animal: Animal, user: Any, now: datetime, session_id: U
 def _same(known: WorkSession, scale: Scale, animal: Animal) -> WorkSession:
     if (known.scale_id, known.animal_tag) == (scale.pk, animal.tag):
         return known
-    words = f"This start was used already, for {known.animal_tag} at {known.scale}. Open the scale's page again and start there."
-    raise Refusal(409, "session_conflict", words)
+    words = _("This start was used already, for {tag} at {scale}. Open the scale's page again and start there.")
+    raise Refusal(409, "session_conflict", words.format(tag=known.animal_tag, scale=known.scale))
 
 
 def _who_works(scale: Scale, session: WorkSession) -> str:
-    by = f", started by {session.operator}" if session.operator else ""
-    since = timezone.localtime(session.started_at)
-    return f"{scale} works on {session.animal_tag} since {since:%H:%M}{by}. End that session first."
+    words = _("{scale} works on {tag} since {time}. End that session first.")
+    if session.operator:
+        words = _("{scale} works on {tag} since {time}, started by {name}. End that session first.")
+    since = f"{timezone.localtime(session.started_at):%H:%M}"
+    return words.format(scale=scale, tag=session.animal_tag, time=since, name=session.operator)
 
 
 def pause(session_id: UUID, user: Any, now: datetime) -> WorkSession:
@@ -101,13 +104,13 @@ def _step(session_id: UUID, status: WorkSession.Status, reason: str, user: Any, 
         WorkSession.objects.select_for_update(of=("self",)).select_related("scale__edge").filter(pk=session_id).first()
     )
     if session is None:
-        raise Refusal(404, "session_unknown", "There is no such session. Go back to the scales and look there.")
+        raise Refusal(404, "session_unknown", _("There is no such session. Go back to the scales and look there."))
     if session.status == status:
         return session
     if session.status == Status.ENDED:
-        ended = f" at {timezone.localtime(session.ended_at):%H:%M}" if session.ended_at else ""
-        words = f"The session on {session.animal_tag} was ended{ended}. Start a new one."
-        raise Refusal(409, "session_over", words)
+        ended = f"{timezone.localtime(session.ended_at):%H:%M}" if session.ended_at else "?"
+        words = _("The session on {tag} was ended at {time}. Start a new one.")
+        raise Refusal(409, "session_over", words.format(tag=session.animal_tag, time=ended))
     last = session.changes.order_by("at", "pk").last()
     at = max(now, last.at) if last is not None else now
     session.status = status

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from scaleledger_server.devices import queries as devices
 from scaleledger_server.devices.models import GatewayAlarm
 from scaleledger_server.people.door import for_people
+from scaleledger_server.shifts.operators import may_operate
 from scaleledger_server.weighing import queries, rows
 
 RECORDS_SHOWN = 50
@@ -39,7 +40,8 @@ def _auction() -> str:
 @for_people
 def overview(request: HttpRequest) -> HttpResponse:
     """The whole page."""
-    return render(request, "weighing/overview.html", {**_lists(), "auction": _auction()})
+    links = {"auction": _auction(), "may_operate": may_operate(request.user)}
+    return render(request, "weighing/overview.html", {**_lists(), **links})
 
 
 @require_safe

@@ -1,6 +1,7 @@
 // Asking the server, for all of these pages: JSON in and out, with the page's CSRF token; a refusal's words are for people.
 "use strict";
 const ANSWER_WITHIN_MS = 5000;
+const WORDS = JSON.parse(document.getElementById("words").textContent); // what is said here, in the language of the page
 
 class Refused extends Error {
   constructor(status, code, detail) {
@@ -32,15 +33,20 @@ function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
 }
 
+// The words of that name with the values in their places: "{count} cuts" → "2 cuts".
+function words(name, values = {}) {
+  return WORDS[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
+
 function clock(moment, seconds) {
   const shown = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   return new Date(moment).toLocaleTimeString([], seconds ? { ...shown, second: "2-digit" } : shown);
 }
 
-// Exact, in digits: 12345 → "12.345".
+// Exact, in digits: 12345 → "12.345", or "12,345" where people write it so.
 function kilograms(grams) {
   const digits = String(Math.abs(grams)).padStart(4, "0");
-  return `${grams < 0 ? "−" : ""}${digits.slice(0, -3)}.${digits.slice(-3)}`;
+  return `${grams < 0 ? "−" : ""}${digits.slice(0, -3)}${WORDS.decimal_mark}${digits.slice(-3)}`;
 }
 
 function say(element, words) {

@@ -4,11 +4,6 @@ const list = document.getElementById("scales");
 const blank = document.getElementById("scale");
 const state = document.getElementById("state");
 const PERIOD_MS = 2000;
-const STANDING = {
-  online: "Online", idle: "Idle", stale: "Not heard lately", disconnected: "Disconnected", unknown: "Not seen yet",
-  silent: "Gateway not heard",
-};
-const WORK = { active: "at work", paused: "paused", pending: "begins" };
 let lostAt = null;
 
 function show(card, scale) {
@@ -19,10 +14,10 @@ function show(card, scale) {
   card.querySelector("a").href = session ? `/shifts/sessions/${session.id}/` : `/shifts/scales/${scale.id}/`;
   text(card.querySelector(".name"), scale.name);
   text(card.querySelector(".site"), scale.site);
-  text(card.querySelector(".standing"), STANDING[scale.standing] ?? scale.standing);
-  text(card.querySelector(".animal"), session ? session.animal_tag : "Free");
-  const words = session ? [`${WORK[session.status]} since ${clock(session.started_at)}`, session.operator] : [];
-  text(card.querySelector(".since"), words.filter(Boolean).join(", "));
+  text(card.querySelector(".standing"), words(scale.standing));
+  text(card.querySelector(".animal"), session ? session.animal_tag : words("free"));
+  const since = session ? [words(`${session.status}_since`, { time: clock(session.started_at) }), session.operator] : [];
+  text(card.querySelector(".since"), since.filter(Boolean).join(", "));
 }
 
 async function refresh() {
@@ -42,7 +37,7 @@ async function refresh() {
       text(state, "");
     } catch (error) {
       lostAt ??= new Date();
-      text(state, error instanceof Refused ? error.message : `No answer from the server since ${clock(lostAt, true)}`);
+      text(state, error instanceof Refused ? error.message : words("no_answer_since", { time: clock(lostAt, true) }));
     }
   }
   setTimeout(refresh, PERIOD_MS);

@@ -10,8 +10,6 @@ const dialog = document.getElementById("confirm");
 const SHOWN_MAX = 200;
 const SILENT_MS = 25000;
 const WAIT_MS = [500, 1000, 2000, 4000, 8000];
-const STATUS = { active: "At work", paused: "Paused", ended: "Ended", pending: "Begins" };
-const REASONS = { completed: "finished", cancelled: "cancelled", timeout: "by the time limit" };
 const cuts = new Map();
 let totals = { count: 0, grams: 0 };
 let source = null;
@@ -22,20 +20,20 @@ let lostAt = null;
 
 function showSession(session) {
   section.dataset.status = session.status;
-  const how = session.status === "ended" ? ` ${clock(session.ended_at)}, ${REASONS[session.end_reason] ?? ""}` : "";
-  text(section.querySelector(".status strong"), `${STATUS[session.status] ?? session.status}${how}`);
+  const how = session.status === "ended" ? [clock(session.ended_at), session.end_reason && words(session.end_reason)] : [];
+  text(section.querySelector(".status strong"), [`${words(session.status)} ${how[0] ?? ""}`.trim(), how[1]].filter(Boolean).join(", "));
+  text(section.querySelector(".since time"), clock(session.started_at));
   if (session.status === "ended" && dialog.open) dialog.close();
 }
 
 function lineOf(cut) {
   const line = blank.content.cloneNode(true).firstElementChild;
   line.dataset.cut = cut.id;
-  line.classList.toggle("offline", cut.offline);
-  text(line.querySelector(".product"), cut.product || "No product");
+    text(line.querySelector(".product"), cut.product || words("no_product"));
   text(line.querySelector(".net"), `${kilograms(cut.grams)} kg`);
   const time = line.querySelector("time");
   time.dateTime = cut.at;
-  text(time, clock(cut.at, true));
+  text(time, clock(cut.at, true) + (cut.offline ? ` · ${words("offline")}` : ""));
   return line;
 }
 
@@ -76,7 +74,7 @@ function heard() {
   tries = 0;
   lostAt = null;
   document.body.dataset.connection = "open";
-  text(state, "Live");
+  text(state, words("live"));
 }
 
 function lost() {
@@ -84,7 +82,7 @@ function lost() {
   clearTimeout(silence);
   lostAt ??= new Date();
   document.body.dataset.connection = "lost";
-  text(state, `No connection since ${clock(lostAt, true)}. Weighing goes on; trying again …`);
+  text(state, words("no_connection_since", { time: clock(lostAt, true) }));
   const wait = WAIT_MS[Math.min(tries, WAIT_MS.length - 1)];
   tries += 1;
   setTimeout(follow, wait * (0.5 + Math.random() / 2));
@@ -122,7 +120,7 @@ async function step(name, body) {
     showSession(await ask(`${section.dataset.source}${name}/`, body));
   } catch (error) {
     const refused = error instanceof Refused;
-    say(trouble, refused ? error.message : "No answer from the server, so it is not known whether this was done. Press again: twice does no harm.");
+    say(trouble, refused ? error.message : words("press_again"));
   }
   section.classList.remove("busy");
   busy = false;
@@ -132,7 +130,7 @@ for (const button of section.querySelectorAll("[data-step]")) {
   button.addEventListener("click", () => step(button.dataset.step, {}));
 }
 document.getElementById("end").addEventListener("click", () => {
-  text(dialog.querySelector(".summary"), `${totals.count} cuts, ${kilograms(totals.grams)} kg`);
+  text(dialog.querySelector(".summary"), words(totals.count === 1 ? "one_cut" : "cuts", { count: totals.count, kilograms: kilograms(totals.grams) }));
   if (!dialog.open) dialog.showModal();
 });
 for (const button of dialog.querySelectorAll("button")) {
@@ -142,5 +140,5 @@ for (const button of dialog.querySelectorAll("button")) {
   });
 }
 window.addEventListener("offline", () => { if (document.body.dataset.connection === "open") lost(); });
-text(state, "Connecting …");
+text(state, words("connecting"));
 follow();

@@ -31,7 +31,7 @@ async function begin(asked, key) {
         sessionStorage.removeItem(key);
         throw error;
       }
-      text(state, "No answer from the server. Trying again …");
+      text(state, words("trying_again"));
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
