@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 
 import httpx2
@@ -47,6 +47,10 @@ class ServedGateway:
         if self._failure is not None:
             raise self._failure
 
+    def around(self):
+        """What runs around it, in its loop, and may add to its configuration; nothing here."""
+        return nullcontext()
+
     def wait_stopped(self, within_s):
         """Until it has ended in good order."""
         self._thread.join(within_s)
@@ -68,6 +72,7 @@ class ServedGateway:
     async def _main(self):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with AsyncExitStack() as parts:
+            await parts.enter_async_context(self.around())
             urls = {}
             if self._specs:
                 yard = await parts.enter_async_context(Simulation(self._specs, seed=1, directory=self.folder))

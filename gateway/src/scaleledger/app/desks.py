@@ -8,7 +8,7 @@ from scaleledger.app.registry import DeviceSnapshot, Registry
 from scaleledger.app.spool import JobView, Spool
 from scaleledger.domain.channel import LiveWeight
 from scaleledger.domain.device import DeviceStatus
-from scaleledger.domain.printing import PrinterCard, PrintRequest
+from scaleledger.domain.printing import JobStatus, PrinterCard, PrintRequest
 
 _LOOKED_THROUGH = 2_000
 
@@ -76,6 +76,16 @@ class SpoolDesk:
     def printers(self) -> list[PrinterView]:
         """All printers, by id."""
         return self._printers.views()
+
+    def problems(self) -> list[str]:
+        """What somebody should look at."""
+        found = [f"Printer {one.card.printer_id}: {one.words}." for one in self.printers() if one.status == "error"]
+        doubtful = sum(view.job.status is JobStatus.DOUBTFUL for view in self._spool.open_jobs())
+        if doubtful:
+            found.append(
+                f"Of {doubtful} print jobs nobody knows whether they came out. Look, and say so under Printers."
+            )
+        return found
 
     async def jobs(self, limit: int) -> list[JobView]:
         """Newest first."""

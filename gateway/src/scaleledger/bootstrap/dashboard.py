@@ -80,7 +80,9 @@ def _overview(ground: Ground, roster: Roster, lifecycle: Lifecycle | None, views
         overview.shown.add(devices.shown)
         overview.problems.append(devices.problems)
     if ground.printing is not None:
-        overview.printing = SpoolDesk(ground.printing.printers, ground.printing.spool, look_for_printers)
+        printing = SpoolDesk(ground.printing.printers, ground.printing.spool, look_for_printers)
+        overview.printing = printing
+        overview.problems.append(printing.problems)
     if config.plu is not None:
         overview.files = _Files(ground)
     overview.has_cloud = config.carnitrack is not None

@@ -94,7 +94,7 @@ class _Api:
             "gateway": asdict(gateway),
             "uplinks": [asdict(uplink) for uplink in uplinks],
             "stations": [asdict(station) for station in self._overview.stations()],
-            "problems": problems(self._overview, gateway, uplinks),
+            "problems": await problems(self._overview, gateway, uplinks),
         }
 
     @allow(Access.VIEWER)

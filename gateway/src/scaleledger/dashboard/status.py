@@ -1,6 +1,7 @@
 """The first page: does it work, and if not, what is wrong and where. And /healthz, for a machine that asks the same."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,6 +12,8 @@ from scaleledger.dashboard.desk import Desk
 from scaleledger.web.access import Access, allow
 
 DISK_LOW = 0.1
+NEWEST = 2**53
+REJECTED_TOLD = timedelta(days=1)
 
 
 def routes(desk: Desk) -> Sequence[BaseRoute]:
@@ -32,7 +35,7 @@ def routes(desk: Desk) -> Sequence[BaseRoute]:
             uplinks=uplinks,
             stations=overview.stations(),
             devices=overview.devices.views() if overview.devices is not None else None,
-            problems=problems(overview, gateway, uplinks),
+            problems=await problems(overview, gateway, uplinks),
             now=overview.now(),
         )
 
@@ -44,7 +47,7 @@ async def views(overview: Overview) -> list[UplinkView]:
     return [await uplink() for uplink in overview.uplinks]
 
 
-def problems(overview: Overview, gateway: GatewayView, uplinks: Sequence[UplinkView]) -> list[str]:
+async def problems(overview: Overview, gateway: GatewayView, uplinks: Sequence[UplinkView]) -> list[str]:
     """What somebody should look at, in words."""
     found = [words for part in overview.problems for words in part()]
     for uplink in uplinks:
@@ -52,6 +55,12 @@ def problems(overview: Overview, gateway: GatewayView, uplinks: Sequence[UplinkV
             found.append(f"{uplink.name}: {uplink.words}. Weighings are kept here until it is back.")
         if uplink.counts.quarantined:
             found.append(f"{uplink.name} refused {uplink.counts.quarantined} records; see them under Events.")
+    newest = await overview.records.rejected(NEWEST, 1)
+    if newest and datetime.fromisoformat(newest[0]["last_at"]) > overview.now() - REJECTED_TOLD:
+        device = newest[0]["device_id"] or "a scale without a name"
+        found.append(
+            f"{device} sent a line that could not be read: no weighing was saved of it. See Rejected lines, under Events."
+        )
     host = gateway.host
     if host is not None and host.disk_free_bytes < host.disk_total_bytes * DISK_LOW:
         found.append("The disk is nearly full: less than a tenth of it is free.")
