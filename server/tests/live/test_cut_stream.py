@@ -187,10 +187,9 @@ def test_a_stream_ends_when_the_server_stops_and_holds_nothing_up(tmp_path):
         phone.start("SCALE-01", "TR-12", session_id)
         with phone.stream(session_id) as stream:
             stream.hear()
-            began = time.monotonic()
             status, printed = centre.stop()
-            assert time.monotonic() - began < 2.5
             while stream.fields():
                 pass
     assert status == 0, printed
     assert "Traceback" not in printed
+    assert "graceful shutdown exceeded" not in printed, "it was waited for until the last moment"

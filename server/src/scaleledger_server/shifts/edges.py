@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Max, Min, Q
+from django.db.models import Count, F, Max, Min
 
 from scaleledger_server import notices, rates
 from scaleledger_server.devices import services as devices
@@ -24,7 +24,7 @@ from scaleledger_server.devices.identity import token_digest
 from scaleledger_server.devices.models import Gateway
 from scaleledger_server.errors import Refusal
 from scaleledger_server.limits import REFUSED_TOKENS_PER_MINUTE
-from scaleledger_server.shifts.models import Edge, Scale, SessionChange, Site
+from scaleledger_server.shifts.models import Edge, Scale, SessionChange, Site, WorkSession
 from scaleledger_server.shifts.queries import ENDED_TOLD
 
 log = logging.getLogger(__name__)
@@ -267,11 +267,12 @@ def config_body() -> dict[str, Any]:
 
 def sessions_mark(edge: Edge, device_ids: Collection[str] | None, now: datetime) -> list[int]:
     """Another list when what `queries.sessions_body` would say is another: every step of a session adds a change."""
-    mine = SessionChange.objects.filter(session__scale__edge=edge)
+    mine = WorkSession.objects.filter(scale__edge=edge)
     if device_ids is not None:
-        mine = mine.filter(session__scale__device_id__in=device_ids)
-    told = mine.filter(Q(session__ended_at__isnull=True) | Q(session__ended_at__gt=now - ENDED_TOLD)).order_by()
-    found = told.aggregate(Count("pk"), Max("pk"), Min("pk"))
+        mine = mine.filter(scale__device_id__in=device_ids)
+    mine = mine.order_by().values("pk")
+    told = mine.exclude(status=WorkSession.Status.ENDED).union(mine.filter(ended_at__gt=now - ENDED_TOLD))
+    found = SessionChange.objects.filter(session__in=told).order_by().aggregate(Count("pk"), Max("pk"), Min("pk"))
     return [value or 0 for value in found.values()]
 
 

@@ -271,6 +271,7 @@ class CutChange(AppendOnly):
 
     class Meta:
         ordering = ["at", "pk"]
+        indexes = [models.Index(fields=["at"], name="cut_change_by_time")]
 
     def __str__(self) -> str:
         return f"{self.session_before or 'none'} to {self.session_after or 'none'}"

@@ -109,6 +109,14 @@ class Migration(migrations.Migration):
             model_name='worksession',
             index=models.Index(fields=['scale', 'started_at'], name='session_by_scale_and_time'),
         ),
+        migrations.AddIndex(
+            model_name='worksession',
+            index=models.Index(fields=['started_at'], name='session_by_start'),
+        ),
+        migrations.AddIndex(
+            model_name='worksession',
+            index=models.Index(fields=['scale', 'ended_at'], name='session_by_scale_and_end'),
+        ),
         migrations.AddConstraint(
             model_name='worksession',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'ended'), _negated=True), fields=('scale',), name='one_session_under_way_per_scale'),

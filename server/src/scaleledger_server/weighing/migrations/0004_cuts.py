@@ -126,5 +126,9 @@ class Migration(migrations.Migration):
             model_name='cut',
             index=models.Index(fields=['scale', 'measured_at'], condition=Q(session__isnull=True), name='cut_without_session'),
         ),
+        migrations.AddIndex(
+            model_name='cutchange',
+            index=models.Index(fields=['at'], name='cut_change_by_time'),
+        ),
         migrations.RunPython(put_up, take_down),
     ]
