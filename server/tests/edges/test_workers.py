@@ -6,10 +6,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from edge_api import event, joined, session
+from edge_api import event, joined, session, site
 from racing import together
 from scaleledger_server.edges import events
 from scaleledger_server.errors import Refusal
+from scaleledger_server.shifts import edges
+from scaleledger_server.shifts.models import Edge
 from scaleledger_server.weighing import cuts
 from scaleledger_server.weighing.models import Cut, WeighingRecord
 
@@ -53,3 +55,14 @@ def test_what_a_person_decides_while_the_edge_says_otherwise_is_refused_or_stays
         _, said = together(lambda: events.take(edge, [later], timezone.now()), lambda: assign(cut))  # noqa: B023 - both end here
         assert Cut.objects.get(pk=cut).session_id == (chosen.pk if said == 1 else other.pk), said
         assert said in (1, "cut_elsewhere")
+
+
+def test_an_edge_that_registers_twice_at_once_at_a_server_that_lost_it_keeps_its_id():
+    """Told that it is not known, it would give its id up, and be another edge from then on."""
+    _, key = site()
+    for _ in range(5):
+        asked = edges.Asked(uuid.uuid4(), "", "", "1", ())
+        found = together(*[lambda: edges.register(asked, f"Bearer {key}", "192.0.2.1", timezone.now())] * 3)  # noqa: B023 - all end here
+        assert {edge.pk for edge, _ in found} == {asked.edge_id}
+        assert sorted(new for _, new in found) == [False, False, True]
+    assert Edge.objects.count() == 5

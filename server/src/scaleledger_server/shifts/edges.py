@@ -136,7 +136,14 @@ def register(asked: Asked, authorization: str, address: str, now: datetime) -> t
     if site is None and (key or not settings.PLAIN_CLIENTS):
         rates.spend("refused-tokens", rates.network_of(address), REFUSED_TOKENS_PER_MINUTE)
         raise unknown_edge("Send the key of the site, which an administrator makes at the server's Sites page.")
-    return _new(asked, site, address, now, claimed=site is not None), True
+    try:
+        return _new(asked, site, address, now, claimed=site is not None), True
+    except Refusal:
+        edge = _by_id(asked.edge_id)  # it may have registered at another worker while we looked
+        if edge is None:
+            raise
+    _check_same(edge, key, site, address)
+    return _renew(edge, asked, site, address, now), False
 
 
 def _check_same(edge: Edge, key: str, site: Site | None, address: str) -> None:
