@@ -277,8 +277,8 @@ def sessions_mark(edge: Edge, device_ids: Collection[str] | None, now: datetime)
     mine = WorkSession.objects.filter(scale__edge=edge)
     if device_ids is not None:
         mine = mine.filter(scale__device_id__in=device_ids)
-    mine = mine.order_by().values("pk")
-    told = mine.exclude(status=WorkSession.Status.ENDED).union(mine.filter(ended_at__gt=now - ENDED_TOLD))
+    ids = mine.order_by().values("pk")
+    told = ids.exclude(status=WorkSession.Status.ENDED).union(ids.filter(ended_at__gt=now - ENDED_TOLD))
     found = SessionChange.objects.filter(session__in=told).order_by().aggregate(Count("pk"), Max("pk"), Min("pk"))
     return [value or 0 for value in found.values()]
 
