@@ -190,7 +190,7 @@ class Plant:
 
     def mend(self):
         """The rest of step 6."""
-        self.reader.waits(lambda: len(self.reconciled()) == 2)
+        self.reader.waits(lambda: {batch["device"] for batch in self.reconciled()} == {"SCALE-01", "SCALE-02"})
         page = self.person.read("/admin/weighing/offlinebatch/")
         assert all(batch["device"] in page for batch in self.reconciled())
         self.person.ask_json(f"/shifts/api/sessions/{self.session}/end/", {"reason": "completed"})
