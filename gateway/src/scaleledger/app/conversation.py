@@ -288,7 +288,9 @@ class Conversation:
         rules = self.seen.rules
         device_id = device.card.device_id if device is not None else ""
         zone, tolerance = rules.profile_of(device_id).zone, timedelta(seconds=rules.clock_tolerance_s)
-        place = Place(rules.name, rules.driver, device_id, zone, tolerance, self._desk.boot_id)
+        place = Place(
+            rules.name, rules.driver, device_id, zone, tolerance, self._desk.boot_id, self._desk.nameless.gateway
+        )
         printed = finished.printed_time(arrival.event)
         trust = device.clock if device is not None else finished.UNTRIED
         timed = finished.judge_time(printed, zone, arrival.received_at, tolerance, trust)

@@ -50,7 +50,8 @@ class Nameless:
 class NamelessEvents:
     """The last REMEMBERED ones of all listeners."""
 
-    def __init__(self) -> None:
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
         self._events: OrderedDict[str, Nameless] = OrderedDict()
 
     async def recall(self, past: Past, now: datetime, read: Callable[[bytes], FinishedWeighing | None]) -> None:
@@ -82,5 +83,5 @@ class NamelessEvents:
         """The event that this line told of before its sender had the name, if it is not another device's."""
         if not self._events:
             return None
-        found = self._events.get(identity(of_host(arrival.host), arrival.event))
+        found = self._events.get(identity(of_host(self.gateway, arrival.host), arrival.event))
         return found if found is not None and found.device in {"", device_id} else None

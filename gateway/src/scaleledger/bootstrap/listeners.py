@@ -22,7 +22,7 @@ async def add_listeners(ground: Ground) -> None:
     """Add a part per listener, and the one that keeps what is known of the devices."""
     if not ground.config.listener:
         return
-    registry, nameless = ground.devices, NamelessEvents()
+    registry, nameless = ground.devices, NamelessEvents(ground.store.identity.mac_address)
     await registry.load()
     ground.open_parts.push_async_callback(registry.keep)
     ground.supervisor.add(ground.supervisor.part("devices"), registry.run)

@@ -122,7 +122,7 @@ class _Api:
         self,
         device: Annotated[str, Query(max_length=100)] = "",
         session: Annotated[str, Query(max_length=100)] = "",
-        state: Annotated[str, Query(pattern="^(|sent|queued|quarantined)$")] = "",
+        state: Annotated[str, Query(pattern="^(|sent|queued|kept|quarantined)$")] = "",
         before: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> dict[str, Any]:

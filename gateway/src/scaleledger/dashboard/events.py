@@ -13,7 +13,7 @@ from scaleledger.domain.errors import StoreError
 from scaleledger.domain.viewing import EventFilter, Row
 from scaleledger.web.access import Access, allow
 
-STATES = ("sent", "queued", "quarantined")
+STATES = ("sent", "queued", "kept", "quarantined")
 PAGE = 50
 EXPORT_ROWS_MAX = 10_000
 NEWEST = 2**53

@@ -52,7 +52,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is known of an event beside its line. `device` is "" where the link has not named itself."""
+    """What is known of an event beside its line. `device` is "" where the link has not named itself; `gateway` is ours."""
 
     listener: str
     driver: str
@@ -60,6 +60,7 @@ class Place:
     zone: tzinfo
     tolerance: timedelta
     boot_id: str
+    gateway: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +124,14 @@ def identity(owner: str, event: FinishedWeighing) -> str:
     return _named(printed_time(event), owner.encode() + b"\0" + content(event))
 
 
-def of_device(device: str) -> str:
-    """The owner of the events of a device that named itself."""
-    return f"device:{device}"
+def of_device(gateway: str, device: str) -> str:
+    """The owner of the events of a device that named itself; at another gateway another scale may bear the same name."""
+    return f"{gateway} device:{device}"
 
 
-def of_host(host: str) -> str:
+def of_host(gateway: str, host: str) -> str:
     """The owner of the events of an address whose link did not name itself."""
-    return f"host:{host}"
+    return f"{gateway} host:{host}"
 
 
 def _named(printed: datetime | None, what: bytes) -> str:
@@ -165,7 +166,7 @@ def draft_of(arrival: Arrival, place: Place, timed: Timed, session: WorkSession 
     event = arrival.event
     assert event.net is not None
     assert event.unit is not None
-    owner = of_device(place.device) if place.device else of_host(arrival.host)
+    owner = of_device(place.gateway, place.device) if place.device else of_host(place.gateway, arrival.host)
     offset = timed.at.astimezone(place.zone).utcoffset() or timedelta()
     return Draft(
         uuid=identity(owner, event),

@@ -78,9 +78,7 @@ async def _keep(products: PluList, at: datetime) -> None:
 
 
 def _card(row: PluFile) -> PluFileCard:
-    return PluFileCard(
-        row.id, row.family, row.version, row.sha256, row.item_count, row.generated_at, row.downloaded_at
-    )
+    return PluFileCard(row.id, row.family, row.version, row.sha256, row.item_count, row.generated_at, row.downloaded_at)
 
 
 async def _keep_file(family: str, sha256: str, content: bytes, item_count: int, fields: dict[str, Any]) -> None:

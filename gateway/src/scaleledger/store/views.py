@@ -20,9 +20,11 @@ SECONDS_MAX = 2.0
 ROWS_MAX = 500
 _COLUMNS = "r.seq, r.uuid, r.station, r.weight, r.unit, r.measured_at, r.rfid_uid, r.is_sent, r.payload, r.hash"
 _QUARANTINED = "EXISTS (SELECT 1 FROM delivery_exceptions e WHERE e.seq = r.seq)"
+_SETTLED = "r.seq <= (SELECT COALESCE(min(position), 0) FROM delivery)"  # to every uplink, though perhaps owed to none
 _STATES = {
     "sent": f"r.is_sent = 1 AND NOT {_QUARANTINED}",
-    "queued": f"r.is_sent = 0 AND NOT {_QUARANTINED}",
+    "queued": f"r.is_sent = 0 AND NOT {_QUARANTINED} AND NOT {_SETTLED}",
+    "kept": f"r.is_sent = 0 AND NOT {_QUARANTINED} AND {_SETTLED}",
     "quarantined": _QUARANTINED,
 }
 _KINDS = {
@@ -63,7 +65,7 @@ class Views:
         """One record."""
         rows = await self._limited(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS}, {_QUARANTINED} FROM weighing_records r WHERE r.seq = ?",  # noqa: S608
+                f"SELECT {_COLUMNS}, {_QUARANTINED}, {_SETTLED} FROM weighing_records r WHERE r.seq = ?",  # noqa: S608
                 (seq,),
             ).fetchall()
         )
@@ -74,7 +76,7 @@ class Views:
         text = f'%"refers_to":"{event.uuid}"%'
         rows = await self._limited(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS}, {_QUARANTINED} FROM weighing_records r WHERE r.seq > ? AND r.seq <= ? "  # noqa: S608
+                f"SELECT {_COLUMNS}, {_QUARANTINED}, {_SETTLED} FROM weighing_records r WHERE r.seq > ? AND r.seq <= ? "  # noqa: S608
                 "AND r.payload LIKE ? ORDER BY r.seq LIMIT 50",
                 (event.seq, event.seq + STRETCH, text),
             ).fetchall()
@@ -130,7 +132,7 @@ def _events(connection: sqlite3.Connection, wanted: EventFilter) -> _Found:
     if wanted.state in _STATES:
         where.append(_STATES[wanted.state])
     sql = (
-        f"SELECT {_COLUMNS}, {_QUARANTINED} FROM weighing_records r WHERE {' AND '.join(where)} "  # noqa: S608
+        f"SELECT {_COLUMNS}, {_QUARANTINED}, {_SETTLED} FROM weighing_records r WHERE {' AND '.join(where)} "  # noqa: S608
         "ORDER BY r.seq DESC LIMIT ?"
     )
     rows = connection.execute(sql, (*arguments, wanted.limit + 1)).fetchall()
@@ -147,7 +149,7 @@ def _event(row: tuple[Any, ...]) -> Event:
         payload = {}
     if not isinstance(payload, dict):
         payload = {}
-    state = "quarantined" if row[10] else "sent" if row[7] else "queued"
+    state = "quarantined" if row[10] else "sent" if row[7] else "kept" if row[11] else "queued"
     return Event(entry, payload, state)
 
 

@@ -29,6 +29,9 @@ TOLERANCE = timedelta(seconds=120)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
+HERE = "02:5a:1e:d6:e4:01"
+
+
 def event(time="10:30:00", date="30.01.2026", prefix="", net="9676"):
     raw = f"{prefix}00001,{time},{date},KIYMA,{net}".encode()
     fields = {"time": time, "date": date, "prefix": prefix, "product": "KIYMA"}
@@ -40,10 +43,14 @@ def judged(printed, received_at=NOW, zone=UTC, last=UNTRIED):
 
 
 def test_the_print_prefix_changes_no_identity_and_the_sender_does():
-    plain, printed = identity(of_device("SCALE-01"), event()), identity(of_device("SCALE-01"), event(prefix='P"'))
+    plain, printed = (
+        identity(of_device(HERE, "SCALE-01"), event()),
+        identity(of_device(HERE, "SCALE-01"), event(prefix='P"')),
+    )
     assert plain == printed
-    others = {identity(of_device("SCALE-02"), event()), identity(of_host("10.0.0.5"), event())}
-    assert len({plain, *others, identity(of_device("SCALE-01"), event(net="9677"))}) == 4
+    elsewhere = identity(of_device("02:5a:1e:d6:e4:99", "SCALE-01"), event())
+    others = {identity(of_device(HERE, "SCALE-02"), event()), identity(of_host(HERE, "10.0.0.5"), event()), elsewhere}
+    assert len({plain, *others, identity(of_device(HERE, "SCALE-01"), event(net="9677"))}) == 5
 
 
 @given(st.integers(0, 86_399), st.integers(0, 86_399))
@@ -51,7 +58,7 @@ def test_identities_are_version_8_and_in_the_order_of_the_printed_time(first_s, 
     def at(second):
         return event(time=f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}")
 
-    one, two = (identity(of_device("SCALE-01"), at(second)) for second in (first_s, second_s))
+    one, two = (identity(of_device(HERE, "SCALE-01"), at(second)) for second in (first_s, second_s))
     assert UUID(one).version == 8
     assert UUID(one).variant == "specified in RFC 4122"
     assert (one[:13] < two[:13]) == (first_s < second_s)
@@ -64,7 +71,7 @@ def test_a_moment_that_no_calendar_has_is_no_time_and_still_an_event(time, date)
     assert read_printed(date, time) is None
     timed = judged(None)
     assert (timed.at, timed.trust.trusted) == (NOW, False)
-    assert UUID(identity(of_device("SCALE-01"), event(time, date))).version == 8
+    assert UUID(identity(of_device(HERE, "SCALE-01"), event(time, date))).version == 8
 
 
 def test_the_printed_time_counts_when_it_is_near_and_the_receipt_when_it_is_not():
@@ -93,7 +100,7 @@ def test_the_net_that_does_not_fit_is_noted():
     weighing = FinishedWeighing(Decimal(10), Decimal(1), Decimal(8), "g", event().fields, b"x")
     draft = draft_of(
         Arrival(weighing, "10.0.0.5:1", NOW, 1.0),
-        Place("hall", "d", "SCALE-01", UTC, TOLERANCE, ""),
+        Place("hall", "d", "SCALE-01", UTC, TOLERANCE, "", HERE),
         judged(NOW.replace(tzinfo=None)),
     )
     assert dict(draft.details)["notes"] == "net-mismatch"
@@ -103,7 +110,7 @@ def heard(time, *, prefix="", received_s=0, host="10.0.0.5", net="9676", first=F
     weighing = event(time=time, prefix=prefix, net=net)
     arrival = Arrival(weighing, f"{host}:1", NOW + timedelta(seconds=received_s), 1.0)
     printed = read_printed("30.01.2026", time)
-    draft = draft_of(arrival, Place("hall", "d", "SCALE-01", UTC, TOLERANCE, ""), judged(printed))
+    draft = draft_of(arrival, Place("hall", "d", "SCALE-01", UTC, TOLERANCE, "", HERE), judged(printed))
     return Heard(draft, printed, bool(prefix), arrival.received_at, host, first)
 
 
