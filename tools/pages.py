@@ -195,7 +195,15 @@ def _kind_of(annotation: Any) -> str:
         return "list of texts"
     if get_origin(annotation) is dict:
         return "a table"
-    known = {str: "text", SecretStr: "text", Path: "path", bool: "true or false", int: "whole number", float: "number", Decimal: "weight"}
+    known = {
+        str: "text",
+        SecretStr: "text",
+        Path: "path",
+        bool: "true or false",
+        int: "whole number",
+        float: "number",
+        Decimal: "weight",
+    }
     if annotation in known:
         return known[annotation]
     return _kind_of(get_args(annotation)[0])  # Annotated

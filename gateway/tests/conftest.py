@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from scaleledger.store import opening
 
-settings.register_profile("gateway", deadline=None)  # a busy machine is not a failing test
+settings.register_profile("gateway", deadline=None, max_examples=40)  # a busy machine is not a failing test
 settings.load_profile("gateway")
 
 

@@ -11,6 +11,7 @@ import time
 from django.conf import settings
 
 from databases import fresh_database, rows
+from fakes.blank_server import copy_blank
 from server_api import proved, sign_body
 
 STARTUP_S = 30
@@ -18,7 +19,12 @@ IDLE_S = 2
 
 
 class ServerProcess:
-    """`scaleledger-server serve` on a free port, in its own data folder."""
+    """`scaleledger-server serve` on a free port, in its own data folder.
+
+    On SQLite it begins with a copy of an empty database that was made once; `begins_blank` False lets it make its own.
+    """
+
+    begins_blank = True
 
     def __init__(self, folder, **settings_of_its_own):
         """`settings_of_its_own`: SCALELEDGER_SERVER_… variables, with their whole names."""
@@ -51,6 +57,8 @@ class ServerProcess:
 
     def begin(self):
         self.port_file.unlink(missing_ok=True)
+        if not self.database_url and self.begins_blank:
+            copy_blank(self.folder)
         words = ["serve", "--port", str(self.port), "--port-file", str(self.port_file)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scaleledger_server.manage", *words],

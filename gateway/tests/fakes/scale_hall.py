@@ -137,7 +137,9 @@ async def hall(folder, clock=None, sessions=None, ledger=None, rejected=None, **
     def driver(profile):
         return open_driver("dp401-csv", unit=profile.unit, decimals=profile.decimals, codepage=profile.codepage)
 
-    listener = Listener(replace(RULES, **rules), transport, driver, registry, NamelessEvents("02:5a:1e:d6:e4:01"), store.history)
+    listener = Listener(
+        replace(RULES, **rules), transport, driver, registry, NamelessEvents("02:5a:1e:d6:e4:01"), store.history
+    )
     parts = [asyncio.create_task(listener.run()), asyncio.create_task(registry.run())]
     here = Hall(store, registry, listener, clock)
     try:

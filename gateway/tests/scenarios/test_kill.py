@@ -69,7 +69,7 @@ async def kill_at_random(part, times, longest_s, rng):
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(("gateway_kills", "server_kills"), [(12, 8), pytest.param(50, 30, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("gateway_kills", "server_kills"), [(6, 4), pytest.param(50, 30, marks=pytest.mark.nightly)])
 async def test_gateway_and_server_are_killed_again_and_again_under_load(tmp_path, gateway_kills, server_kills):
     rng = random.Random(20261121)
     async with Plant(tmp_path, specs(), seed=3) as plant:

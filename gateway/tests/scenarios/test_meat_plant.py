@@ -60,7 +60,7 @@ def assert_good(books, given_up=0):
         assert station.emitted - given_up <= station.saved == station.on_server > 0, books
 
 
-@pytest.mark.parametrize("carrier", ["ws", "http"])
+@pytest.mark.parametrize("carrier", ["http", pytest.param("ws", marks=pytest.mark.nightly)])
 @pytest.mark.timeout(200)
 async def test_sessions_come_from_the_phone_and_a_cut_way_costs_nothing(tmp_path, carrier):
     async with working(tmp_path, carrier) as (plant, person):

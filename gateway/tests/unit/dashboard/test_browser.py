@@ -192,6 +192,7 @@ def test_the_database_page_answers_a_question_and_refuses_a_change(gateway, open
     expect(page.get_by_role("alert")).to_contain_text("Only reading is allowed")
 
 
+@pytest.mark.nightly
 def test_every_page_fits_on_a_phone_and_on_a_desktop_by_day_and_by_night(gateway, open_page, weighed):
     for size, scheme, viewport in (("desk", "light", DESK), ("phone", "light", PHONE), ("phone", "dark", PHONE)):
         page = open_page("", viewport=viewport, color_scheme=scheme)

@@ -17,6 +17,7 @@ VERSION_ROW = 1
 PRODUCTS_MAX = 20_000
 IMPORT_ROWS = 500
 
+
 @contextmanager
 def changing() -> Iterator[None]:
     """A transaction that changes the list. Raising the version first makes writers wait for each other."""
