@@ -32,6 +32,14 @@ def pytest_configure(config):
         pytest.exit(f"No PostgreSQL for the tests: {error}. Set TEST_DATABASE_URL, or install it.", returncode=3)
 
 
+def pytest_collection_modifyitems(config, items):
+    """What proves several workers together is left to the run that has what several workers need."""
+    if not config.getoption("--redis"):
+        for item in items:
+            if item.path.name == "test_workers.py" and item.path.parent.name == "live":
+                item.add_marker(pytest.mark.skip(reason="runs with --redis: make test-scaled"))
+
+
 def pytest_unconfigure(config):
     servers.stop()
 
