@@ -105,6 +105,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._leaving = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
+        self._unmet: set[socket.socket] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take connections at these sockets."""
@@ -119,6 +120,8 @@ class _Server(uvicorn.Server):
             for task in self._work:
                 task.cancel()
             await asyncio.wait(self._work)
+        for connection in self._unmet:  # its task was cancelled before it began
+            connection.close()
         await super().shutdown(sockets)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
@@ -135,11 +138,13 @@ class _Server(uvicorn.Server):
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
             if _Patience.enter(peer[0]):
+                self._unmet.add(connection)
                 self._begin(self._greet(connection, peer[0]))
             else:
                 connection.close()
 
     async def _greet(self, connection: socket.socket, peer: str) -> None:
+        self._unmet.discard(connection)
         config = self.config
         protocol = _Patience(config, self.server_state, self.lifespan.state)
         protocol.peer = peer

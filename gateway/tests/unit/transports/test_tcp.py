@@ -306,5 +306,4 @@ async def test_a_converter_that_resets_at_once_is_dialled_with_growing_pauses():
                 caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                 caller.close()
                 accepted += 1
-            await eventually(lambda: transport.counters.lost + transport.counters.open_failures >= 3)
-            assert transport._backoff._next_s > 0.8, "a link without a byte is no success"
+            await eventually(lambda: transport._backoff._next_s > 0.8)  # a link without a byte is no success
