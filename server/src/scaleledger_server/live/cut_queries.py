@@ -42,7 +42,6 @@ def look(session_id: UUID, since: datetime | None) -> Seen | None:
     if session is None:
         return None
     mine = Cut.objects.filter(session=session)
-    totals = mine.aggregate(count=Count("pk"), grams=Sum("net_grams"))
     moved = CutChange.objects.filter(Q(session_before=str(session_id)) | Q(session_after=str(session_id)))
     if since is not None:
         from_ = since - REACH_BACK
@@ -55,6 +54,7 @@ def look(session_id: UUID, since: datetime | None) -> Seen | None:
     if whole and since is not None:
         found = list(mine.order_by("-measured_at", "-pk")[:CUTS_SHOWN_MAX])
     changes = [] if whole else list(moved.values_list("cut", "cut__session", "at"))
+    totals = mine.aggregate(count=Count("pk"), grams=Sum("net_grams"))  # last, so that no cut is told gone and still counted
     moments = [since or EPOCH, *(cut.received_at for cut in found), *(at for _, _, at in changes)]
     return Seen(
         session_shown(session),
