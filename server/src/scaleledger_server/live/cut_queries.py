@@ -54,7 +54,8 @@ def look(session_id: UUID, since: datetime | None) -> Seen | None:
     if whole and since is not None:
         found = list(mine.order_by("-measured_at", "-pk")[:CUTS_SHOWN_MAX])
     changes = [] if whole else list(moved.values_list("cut", "cut__session", "at"))
-    totals = mine.aggregate(count=Count("pk"), grams=Sum("net_grams"))  # last, so that no cut is told gone and still counted
+    # last, so that no cut is told gone and still counted
+    totals = mine.aggregate(count=Count("pk"), grams=Sum("net_grams"))
     moments = [since or EPOCH, *(cut.received_at for cut in found), *(at for _, _, at in changes)]
     return Seen(
         session_shown(session),
